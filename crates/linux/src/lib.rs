@@ -3,6 +3,25 @@
 //! No policy and no format of ours is in here. A failed call reports all its arguments
 //! ([`SyscallError`]); work on paths goes by descriptor.
 
+pub mod boot;
 mod error;
+pub mod file;
+pub mod in_root;
+pub mod limits;
+pub mod lock;
+pub mod memfd;
+pub mod mount;
+pub mod namespace;
+pub mod nss;
+pub mod overlay;
+pub mod process;
+pub mod reexec;
+pub mod seccomp;
+pub mod signal;
+pub mod socket;
+pub mod sync;
+pub mod tree;
+pub mod tty;
+pub mod xattr;
 
 pub use error::SyscallError;

@@ -1,0 +1,1 @@
+//! Which boot of the kernel this is.

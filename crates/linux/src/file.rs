@@ -1,0 +1,1 @@
+//! Files by descriptor: status, times, modes.

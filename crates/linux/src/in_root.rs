@@ -1,0 +1,1 @@
+//! Opening paths that must stay below a root.

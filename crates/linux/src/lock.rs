@@ -1,0 +1,1 @@
+//! Locks of open files: `flock(2)`.

@@ -1,0 +1,1 @@
+//! Name service configuration of a static executable.

@@ -1,0 +1,1 @@
+//! Overlay file systems in a user namespace.

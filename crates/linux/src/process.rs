@@ -1,0 +1,1 @@
+//! Processes: fork, wait, process groups, descriptors.

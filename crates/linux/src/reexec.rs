@@ -1,0 +1,1 @@
+//! Re-execution of this executable as another of its processes.

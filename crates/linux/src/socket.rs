@@ -1,0 +1,1 @@
+//! Sequenced-packet sockets that carry descriptors.

@@ -1,0 +1,1 @@
+//! Durability: `syncfs(2)` and friends.
