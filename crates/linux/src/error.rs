@@ -20,7 +20,11 @@ impl SyscallError {
         arguments: impl Into<String>,
         source: impl Into<io::Error>,
     ) -> Self {
-        Self { call, arguments: arguments.into(), source: source.into() }
+        Self {
+            call,
+            arguments: arguments.into(),
+            source: source.into(),
+        }
     }
 
     /// Name of the system call.

@@ -1,1 +1,216 @@
-//! Installing seccomp filters.
+//! Seccomp filters: the instructions they are made of, what they say to a call, installing them.
+//!
+//! Only the instructions that our filters use exist. [`Call::judge`] interprets a program the way the
+//! kernel does, so that a filter can be tested as a value, for machines other than this one too.
+
+use std::io;
+
+use crate::SyscallError;
+
+/// A classic BPF instruction, laid out as the kernel's `struct sock_filter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Instruction {
+    code: u16,
+    if_true: u8,
+    if_false: u8,
+    value: u32,
+}
+
+/// Part of a call that a filter can look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Number of the call.
+    Number,
+    /// `AUDIT_ARCH_*` of the table the number belongs to.
+    Architecture,
+    /// Lower half of an argument, counted from 0.
+    Argument(u8),
+}
+
+/// What a filter decides about a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The kernel executes it.
+    Allow,
+    /// It returns 0 and does nothing.
+    Succeed,
+}
+
+// From <linux/bpf_common.h>: class, size or operation, mode or source.
+const LOAD_WORD: u16 = 0x20;
+const AND: u16 = 0x54;
+const JUMP_IF_EQUAL: u16 = 0x15;
+const JUMP_IF_SET: u16 = 0x45;
+const RETURN: u16 = 0x06;
+
+impl Verdict {
+    const fn code(self) -> u32 {
+        match self {
+            Self::Allow => libc::SECCOMP_RET_ALLOW,
+            Self::Succeed => libc::SECCOMP_RET_ERRNO,
+        }
+    }
+}
+
+impl Field {
+    /// Offset in `struct seccomp_data`. Machines we run on are little-endian, so the lower half of an
+    /// argument comes first.
+    fn offset(self) -> u32 {
+        match self {
+            Self::Number => 0,
+            Self::Architecture => 4,
+            Self::Argument(index) => 16 + 8 * u32::from(index),
+        }
+    }
+}
+
+impl Instruction {
+    const fn new(code: u16, if_true: u8, if_false: u8, value: u32) -> Self {
+        Self {
+            code,
+            if_true,
+            if_false,
+            value,
+        }
+    }
+
+    /// Loads a part of the call into the accumulator.
+    pub fn load(field: Field) -> Self {
+        Self::new(LOAD_WORD, 0, 0, field.offset())
+    }
+
+    /// Keeps the accumulator's bits that are in `mask`.
+    pub fn and(mask: u32) -> Self {
+        Self::new(AND, 0, 0, mask)
+    }
+
+    /// Skips `distance` instructions unless the accumulator is `value`.
+    pub fn unless_equal(value: u32, distance: u8) -> Self {
+        Self::new(JUMP_IF_EQUAL, 0, distance, value)
+    }
+
+    /// Skips `distance` instructions if whether `bit` is set in the accumulator is not `expected`.
+    pub fn if_bit_differs(bit: u32, expected: bool, distance: u8) -> Self {
+        let (if_true, if_false) = if expected {
+            (0, distance)
+        } else {
+            (distance, 0)
+        };
+        Self::new(JUMP_IF_SET, if_true, if_false, bit)
+    }
+
+    /// Ends the program.
+    pub fn answer(verdict: Verdict) -> Self {
+        Self::new(RETURN, 0, 0, verdict.code())
+    }
+}
+
+/// A system call, as a filter sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// `AUDIT_ARCH_*`.
+    pub architecture: u32,
+    /// Number in that architecture's table.
+    pub number: u32,
+    /// Arguments, as they are in registers.
+    pub arguments: [u64; 6],
+}
+
+impl Call {
+    /// What `program` says to this call; `None` if it is no valid program.
+    pub fn judge(&self, program: &[Instruction]) -> Option<Verdict> {
+        let mut accumulator = 0;
+        let mut next = 0;
+        loop {
+            let instruction = program.get(next)?;
+            next += 1;
+            match instruction.code {
+                LOAD_WORD => accumulator = self.word(instruction.value)?,
+                AND => accumulator &= instruction.value,
+                JUMP_IF_EQUAL => next += instruction.skip(accumulator == instruction.value),
+                JUMP_IF_SET => next += instruction.skip(accumulator & instruction.value != 0),
+                RETURN => {
+                    return [Verdict::Allow, Verdict::Succeed]
+                        .into_iter()
+                        .find(|verdict| verdict.code() == instruction.value);
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    fn word(&self, offset: u32) -> Option<u32> {
+        match offset {
+            0 => Some(self.number),
+            4 => Some(self.architecture),
+            _ => {
+                let index = offset.checked_sub(16)? / 8;
+                let argument = *self.arguments.get(usize::try_from(index).ok()?)?;
+                #[expect(clippy::cast_possible_truncation, reason = "the lower half is wanted")]
+                (offset % 8 == 0).then_some(argument as u32)
+            }
+        }
+    }
+}
+
+impl Instruction {
+    fn skip(self, holds: bool) -> usize {
+        usize::from(if holds { self.if_true } else { self.if_false })
+    }
+}
+
+/// Puts the calling thread, and everything it executes, under `program` for good.
+///
+/// The thread must have given up new privileges ([`crate::process::forbid_new_privileges`]) or be
+/// privileged in its user namespace.
+pub fn install(program: &[Instruction]) -> Result<(), SyscallError> {
+    let failed = |source| {
+        let arguments = format!("SECCOMP_SET_MODE_FILTER, 0, {} instructions", program.len());
+        SyscallError::new("seccomp", arguments, source)
+    };
+    let length = u16::try_from(program.len())
+        .map_err(|_| failed(io::Error::from(io::ErrorKind::InvalidInput)))?;
+    let filter = libc::sock_fprog {
+        len: length,
+        filter: program.as_ptr().cast::<libc::sock_filter>().cast_mut(),
+    };
+    #[expect(unsafe_code, reason = "seccomp(2) is in no safe wrapper")]
+    // SAFETY: `Instruction` has the layout of `struct sock_filter`, `len` counts them, and the kernel only
+    // reads the program, which outlives the call.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            0,
+            &raw const filter,
+        )
+    };
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(failed(io::Error::last_os_error()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_have_the_layout_of_the_kernel() {
+        assert_eq!(size_of::<Instruction>(), size_of::<libc::sock_filter>());
+        assert_eq!(align_of::<Instruction>(), align_of::<libc::sock_filter>());
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_no_program() {
+        let call = Call {
+            architecture: 0,
+            number: 1,
+            arguments: [0; 6],
+        };
+        assert_eq!(call.judge(&[Instruction::load(Field::Number)]), None);
+        assert_eq!(call.judge(&[Instruction::unless_equal(2, 9)]), None);
+    }
+}

@@ -1,0 +1,223 @@
+//! The filter, run by an interpreter of the instructions it uses.
+
+use ch_linux::seccomp::{Call, Verdict};
+
+use super::pretend_success;
+use super::tables::TABLES;
+
+const AUDIT_X86_64: u32 = 0xC000_003E;
+const AUDIT_I386: u32 = 0x4000_0003;
+const AUDIT_AARCH64: u32 = 0xC000_00B7;
+const AUDIT_ARM: u32 = 0x4000_0028;
+const AUDIT_RISCV64: u32 = 0xC000_00F3;
+
+/// What the filter says to one call.
+fn verdict(architecture: u32, number: u32, arguments: [u64; 6]) -> Verdict {
+    Call {
+        architecture,
+        number,
+        arguments,
+    }
+    .judge(&pretend_success())
+    .expect("a valid program")
+}
+
+/// name, architecture, number, arguments, whether it is faked
+type Row = (&'static str, u32, u32, [u64; 6], bool);
+
+const CHARACTER: u64 = 0o020_666;
+const BLOCK: u64 = 0o060_660;
+const FIFO: u64 = 0o010_644;
+const REGULAR: u64 = 0o100_644;
+const UNTYPED: u64 = 0o644;
+/// The kernel looks at 16 bits of a mode; what a program leaves above them means nothing.
+const CHARACTER_WITH_RUBBISH: u64 = 0xdead_0000_0000_0000 | CHARACTER;
+
+const ROWS: &[Row] = &[
+    ("x86_64 chown", AUDIT_X86_64, 92, [0; 6], true),
+    ("x86_64 fchownat", AUDIT_X86_64, 260, [0; 6], true),
+    ("x86_64 setgroups", AUDIT_X86_64, 116, [0; 6], true),
+    ("x86_64 setresuid", AUDIT_X86_64, 117, [0; 6], true),
+    ("x86_64 capset", AUDIT_X86_64, 126, [0; 6], true),
+    ("x86_64 kexec_load", AUDIT_X86_64, 246, [0; 6], true),
+    ("x86_64 read", AUDIT_X86_64, 0, [0; 6], false),
+    ("x86_64 openat", AUDIT_X86_64, 257, [0; 6], false),
+    ("x86_64 getuid", AUDIT_X86_64, 102, [0; 6], false),
+    ("x86_64 fchmodat", AUDIT_X86_64, 268, [0; 6], false),
+    (
+        "x86_64 number of x32's kexec_load",
+        AUDIT_X86_64,
+        528,
+        [0; 6],
+        false,
+    ),
+    (
+        "x86_64 mknod, character device",
+        AUDIT_X86_64,
+        133,
+        [0, CHARACTER, 0, 0, 0, 0],
+        true,
+    ),
+    (
+        "x86_64 mknod, block device",
+        AUDIT_X86_64,
+        133,
+        [0, BLOCK, 0, 0, 0, 0],
+        true,
+    ),
+    (
+        "x86_64 mknod, fifo",
+        AUDIT_X86_64,
+        133,
+        [0, FIFO, 0, 0, 0, 0],
+        false,
+    ),
+    (
+        "x86_64 mknod, file",
+        AUDIT_X86_64,
+        133,
+        [0, REGULAR, 0, 0, 0, 0],
+        false,
+    ),
+    (
+        "x86_64 mknod, no type",
+        AUDIT_X86_64,
+        133,
+        [0, UNTYPED, 0, 0, 0, 0],
+        false,
+    ),
+    (
+        "x86_64 mknod, rubbish",
+        AUDIT_X86_64,
+        133,
+        [0, CHARACTER_WITH_RUBBISH, 0, 0, 0, 0],
+        true,
+    ),
+    (
+        "x86_64 mknodat, device",
+        AUDIT_X86_64,
+        259,
+        [0, 0, CHARACTER, 0, 0, 0],
+        true,
+    ),
+    (
+        "x86_64 mknodat, mode elsewhere",
+        AUDIT_X86_64,
+        259,
+        [0, CHARACTER, FIFO, 0, 0, 0],
+        false,
+    ),
+    ("x32 chown", AUDIT_X86_64, 0x4000_0000 | 92, [0; 6], true),
+    (
+        "x32 kexec_load",
+        AUDIT_X86_64,
+        0x4000_0000 | 528,
+        [0; 6],
+        true,
+    ),
+    (
+        "x32 number of x86_64's kexec_load",
+        AUDIT_X86_64,
+        0x4000_0000 | 246,
+        [0; 6],
+        false,
+    ),
+    (
+        "x32 mknod, device",
+        AUDIT_X86_64,
+        0x4000_0000 | 133,
+        [0, BLOCK, 0, 0, 0, 0],
+        true,
+    ),
+    ("x32 read", AUDIT_X86_64, 0x4000_0000, [0; 6], false),
+    ("i386 chown", AUDIT_I386, 182, [0; 6], true),
+    ("i386 chown32", AUDIT_I386, 212, [0; 6], true),
+    ("i386 setgroups32", AUDIT_I386, 206, [0; 6], true),
+    (
+        "i386 mknodat, device",
+        AUDIT_I386,
+        297,
+        [0, 0, CHARACTER, 0, 0, 0],
+        true,
+    ),
+    (
+        "i386 number of x86_64's chown",
+        AUDIT_I386,
+        92,
+        [0; 6],
+        false,
+    ),
+    ("aarch64 fchownat", AUDIT_AARCH64, 54, [0; 6], true),
+    ("aarch64 setgroups", AUDIT_AARCH64, 159, [0; 6], true),
+    (
+        "aarch64 mknodat, device",
+        AUDIT_AARCH64,
+        33,
+        [0, 0, BLOCK, 0, 0, 0],
+        true,
+    ),
+    (
+        "aarch64 mknodat, file",
+        AUDIT_AARCH64,
+        33,
+        [0, 0, REGULAR, 0, 0, 0],
+        false,
+    ),
+    ("aarch64 fchmod", AUDIT_AARCH64, 52, [0; 6], false),
+    ("arm fchownat", AUDIT_ARM, 325, [0; 6], true),
+    (
+        "arm mknodat, device",
+        AUDIT_ARM,
+        324,
+        [0, 0, CHARACTER, 0, 0, 0],
+        true,
+    ),
+    (
+        "arm number of i386's fchownat",
+        AUDIT_ARM,
+        298,
+        [0; 6],
+        false,
+    ),
+    ("unknown architecture", AUDIT_RISCV64, 54, [0; 6], false),
+];
+
+#[test]
+fn privileged_calls_succeed_and_the_rest_is_native() {
+    for &(name, architecture, number, arguments, faked) in ROWS {
+        let expected = if faked {
+            Verdict::Succeed
+        } else {
+            Verdict::Allow
+        };
+        assert_eq!(verdict(architecture, number, arguments), expected, "{name}");
+    }
+    println!("root-emulation.md seccomp mode: {} rows", ROWS.len());
+}
+
+#[test]
+fn each_table_fakes_exactly_its_numbers() {
+    for table in TABLES {
+        for number in 0..600 {
+            let expected = if table.faked.contains(&number) {
+                Verdict::Succeed
+            } else {
+                Verdict::Allow
+            };
+            let said = verdict(table.architecture, number | table.bit, [0; 6]);
+            assert_eq!(said, expected, "{} {number}", table.name);
+        }
+    }
+}
+
+#[test]
+fn no_table_names_a_call_twice() {
+    for table in TABLES {
+        let mut numbers: Vec<u32> = table.faked.to_vec();
+        numbers.extend(table.mknod.iter().map(|&(number, _)| number));
+        let all = numbers.len();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), all, "{}", table.name);
+    }
+}
