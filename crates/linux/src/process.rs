@@ -1,1 +1,356 @@
-//! Processes: fork, wait, process groups, descriptors.
+//! Processes: fork, execute, wait, signal, and what a process sets for itself before it executes.
+//!
+//! A process is named by [`Pid`]. [`fork`] refuses to run beside other threads, because the child would
+//! inherit their locks but not them; that is why everything behind it may allocate and use `std`.
+
+use std::ffi::{CStr, CString, OsStr, c_char};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use rustix::process::{PidfdFlags, WaitOptions, WaitStatus};
+
+pub use rustix::process::Pid;
+
+use crate::SyscallError;
+use crate::signal::Signal;
+
+/// Which side of a [`fork`] this is.
+#[derive(Debug)]
+pub enum Fork {
+    /// The new process.
+    Child,
+    /// The old one, and the new one's identifier.
+    Parent(Pid),
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself, with this status.
+    Exited(u8),
+    /// By a signal.
+    Killed(Signal),
+}
+
+/// Duplicates the calling process, which must have one thread.
+pub fn fork() -> Result<Fork, SyscallError> {
+    let failed = |source| SyscallError::new("fork", "", source);
+    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() != 1) {
+        return Err(failed(io::Error::other("the process has several threads")));
+    }
+    #[expect(unsafe_code, reason = "fork(2) is in no safe wrapper")]
+    // SAFETY: no other thread exists (checked above), so no lock is held by one that the child lacks.
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => Err(failed(io::Error::last_os_error())),
+        0 => Ok(Fork::Child),
+        _ => Ok(Fork::Parent(
+            Pid::from_raw(pid).expect("fork gives a child's identifier"),
+        )),
+    }
+}
+
+/// Ends the calling process at once: no destructor, no buffer of the parent's written a second time.
+pub fn exit_now(status: u8) -> ! {
+    #[expect(unsafe_code, reason = "_exit(2) is in no safe wrapper")]
+    // SAFETY: has no preconditions.
+    unsafe {
+        libc::_exit(i32::from(status))
+    }
+}
+
+/// Executes the file `path` with `arguments` (the first is its name) and `environment` (`NAME=VALUE`) in
+/// place of this process. Returns only what went wrong.
+pub fn execute(path: &CStr, arguments: &[CString], environment: &[CString]) -> SyscallError {
+    let pointers = |strings: &[CString]| -> Vec<*const c_char> {
+        strings
+            .iter()
+            .map(|string| string.as_ptr())
+            .chain([std::ptr::null()])
+            .collect()
+    };
+    let (argv, envp) = (pointers(arguments), pointers(environment));
+    #[expect(unsafe_code, reason = "execve(2) is in no safe wrapper")]
+    // SAFETY: both arrays are NULL-terminated and point to NUL-terminated strings that outlive the call.
+    unsafe {
+        libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr());
+    }
+    SyscallError::new("execve", format!("{path:?}"), io::Error::last_os_error())
+}
+
+fn end(status: WaitStatus) -> Option<End> {
+    if let Some(code) = status.exit_status() {
+        return Some(End::Exited(u8::try_from(code).unwrap_or(u8::MAX)));
+    }
+    status
+        .terminating_signal()
+        .map(|number| End::Killed(Signal::from_raw(number)))
+}
+
+/// Waits until the child `pid` has ended.
+pub fn wait(pid: Pid) -> Result<End, SyscallError> {
+    let failed = |source| SyscallError::new("waitpid", pid.as_raw_nonzero().to_string(), source);
+    loop {
+        match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => {
+                if let Some(end) = end(status) {
+                    return Ok(end);
+                }
+            }
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(source) => return Err(failed(source)),
+        }
+    }
+}
+
+/// Reaps one child that has ended, whichever; `None` if none has ended, or if there is none.
+pub fn reap() -> Option<(Pid, End)> {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) => {
+                if let Some(end) = end(status) {
+                    return Some((pid, end));
+                }
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(None) | Err(_) => return None,
+        }
+    }
+}
+
+/// Opens a descriptor of the process `pid`, which stays its even when the number is used again.
+pub fn open(pid: Pid) -> Result<OwnedFd, SyscallError> {
+    rustix::process::pidfd_open(pid, PidfdFlags::empty())
+        .map_err(|source| SyscallError::new("pidfd_open", pid.as_raw_nonzero().to_string(), source))
+}
+
+/// Sends `signal` to the process behind the descriptor `process`.
+pub fn signal(process: impl AsFd, signal: Signal) -> Result<(), SyscallError> {
+    let process = process.as_fd();
+    rustix::process::pidfd_send_signal(process, signal.named()?).map_err(|source| {
+        let arguments = format!("{}, {signal}", process.as_raw_fd());
+        SyscallError::new("pidfd_send_signal", arguments, source)
+    })
+}
+
+/// Sends `signal` to every process of the group that `leader` leads.
+pub fn signal_group(leader: Pid, signal: Signal) -> Result<(), SyscallError> {
+    rustix::process::kill_process_group(leader, signal.named()?).map_err(|source| {
+        SyscallError::new(
+            "kill",
+            format!("-{}, {signal}", leader.as_raw_nonzero()),
+            source,
+        )
+    })
+}
+
+/// Identifier of this process.
+pub fn own_id() -> Pid {
+    rustix::process::getpid()
+}
+
+/// Whether the parent of this process lives in the same PID namespace and is not a stranger's heir.
+pub fn parent() -> Option<Pid> {
+    rustix::process::getppid()
+}
+
+/// Has this process killed when its parent (the thread that made it) ends.
+pub fn die_with_parent() -> Result<(), SyscallError> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|source| SyscallError::new("prctl", "PR_SET_PDEATHSIG, SIGKILL", source))
+}
+
+/// Makes this process the parent of every orphan below it.
+pub fn adopt_orphans() -> Result<(), SyscallError> {
+    rustix::process::set_child_subreaper(Some(own_id()))
+        .map_err(|source| SyscallError::new("prctl", "PR_SET_CHILD_SUBREAPER, 1", source))
+}
+
+/// Gives up, for good, what set-user-ID files and file capabilities would grant.
+pub fn forbid_new_privileges() -> Result<(), SyscallError> {
+    rustix::thread::set_no_new_privs(true)
+        .map_err(|source| SyscallError::new("prctl", "PR_SET_NO_NEW_PRIVS, 1", source))
+}
+
+/// Sets the name that `ps` shows (15 bytes of it).
+pub fn set_name(name: &CStr) -> Result<(), SyscallError> {
+    rustix::thread::set_name(name)
+        .map_err(|source| SyscallError::new("prctl", format!("PR_SET_NAME, {name:?}"), source))
+}
+
+/// Becomes leader of a new session without a terminal.
+pub fn new_session() -> Result<(), SyscallError> {
+    rustix::process::setsid()
+        .map(drop)
+        .map_err(|source| SyscallError::new("setsid", "", source))
+}
+
+/// Starts a session keyring that shares no key with the one before.
+pub fn new_session_keyring() -> Result<(), SyscallError> {
+    let nameless = std::ptr::null::<c_char>();
+    #[expect(unsafe_code, reason = "keyctl(2) is in no safe wrapper")]
+    // SAFETY: the kernel reads the name only if it is not NULL.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            libc::KEYCTL_JOIN_SESSION_KEYRING,
+            nameless,
+        )
+    };
+    if answer < 0 {
+        let arguments = "KEYCTL_JOIN_SESSION_KEYRING, NULL";
+        return Err(SyscallError::new(
+            "keyctl",
+            arguments,
+            io::Error::last_os_error(),
+        ));
+    }
+    Ok(())
+}
+
+/// Sets the bits that are taken away from the modes of new files.
+pub fn set_file_mode_mask(mask: u32) {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
+}
+
+/// Changes the working directory to `path`.
+pub fn change_directory(path: &Path) -> Result<(), SyscallError> {
+    rustix::process::chdir(path)
+        .map_err(|source| SyscallError::new("chdir", format!("{path:?}"), source))
+}
+
+/// Changes the working directory to `directory`.
+pub fn change_directory_to(directory: impl AsFd) -> Result<(), SyscallError> {
+    let directory = directory.as_fd();
+    rustix::process::fchdir(directory)
+        .map_err(|source| SyscallError::new("fchdir", directory.as_raw_fd().to_string(), source))
+}
+
+/// Makes the working directory, which must be a mount, the root of this mount namespace; the old root
+/// lies above it until it is unmounted.
+pub fn pivot_root_here() -> Result<(), SyscallError> {
+    rustix::process::pivot_root(".", ".")
+        .map_err(|source| SyscallError::new("pivot_root", r#"".", ".""#, source))
+}
+
+/// Makes the working directory the root of this process.
+pub fn change_root_here() -> Result<(), SyscallError> {
+    rustix::process::chroot(".").map_err(|source| SyscallError::new("chroot", r#"".""#, source))
+}
+
+/// Sets the host name of this UTS namespace.
+pub fn set_host_name(name: &OsStr) -> Result<(), SyscallError> {
+    rustix::system::sethostname(name.as_bytes())
+        .map_err(|source| SyscallError::new("sethostname", format!("{name:?}"), source))
+}
+
+/// Puts the file behind `file` at the descriptor `number`, open in the programs this process executes.
+pub fn place_descriptor(file: impl AsFd, number: i32) -> Result<(), SyscallError> {
+    let file = file.as_fd().as_raw_fd();
+    #[expect(
+        unsafe_code,
+        reason = "the number of the new descriptor is chosen by the caller"
+    )]
+    // SAFETY: `file` is open; whoever owned `number` gave it up by asking for this.
+    let answer = unsafe { libc::dup2(file, number) };
+    if answer < 0 {
+        return Err(SyscallError::new(
+            "dup2",
+            format!("{file}, {number}"),
+            io::Error::last_os_error(),
+        ));
+    }
+    Ok(())
+}
+
+/// Has every descriptor from `first` on closed when this process executes a program.
+pub fn close_on_execute_from(first: u32) -> Result<(), SyscallError> {
+    #[expect(unsafe_code, reason = "close_range(2) is in no safe wrapper")]
+    // SAFETY: only sets a flag; nothing is closed while this program runs.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if answer == 0 {
+        return Ok(());
+    }
+    let failure = io::Error::last_os_error();
+    match failure.raw_os_error() {
+        Some(libc::ENOSYS | libc::EINVAL) => mark_each_descriptor(first),
+        _ => Err(SyscallError::new(
+            "close_range",
+            format!("{first}, MAX, CLOEXEC"),
+            failure,
+        )),
+    }
+}
+
+/// The same before Linux 5.11: descriptor by descriptor.
+fn mark_each_descriptor(first: u32) -> Result<(), SyscallError> {
+    let failed = |source| SyscallError::new("open", r#""/proc/self/fd""#, source);
+    for entry in std::fs::read_dir("/proc/self/fd").map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let Some(number) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        if u32::try_from(number).is_ok_and(|number| number >= first) {
+            #[expect(unsafe_code, reason = "the descriptors are known by number only")]
+            // SAFETY: only sets a flag; a number that is no longer open gives EBADF.
+            unsafe {
+                libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether this file was executed with privileges that its caller does not have (set-user-ID,
+/// set-group-ID, file capabilities).
+pub fn is_privileged_executable() -> bool {
+    #[expect(unsafe_code, reason = "getauxval(3) is in no safe wrapper")]
+    // SAFETY: has no preconditions.
+    unsafe {
+        libc::getauxval(libc::AT_SECURE) != 0
+    }
+}
+
+/// Effective user and group of this process, as its user namespace numbers them.
+pub fn own_ids() -> (u32, u32) {
+    (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_with_several_threads_is_not_forked() {
+        // The test harness runs this in a thread of its own.
+        assert!(fork().is_err());
+    }
+
+    #[test]
+    fn descriptors_are_marked_one_by_one_where_close_range_is_missing() {
+        let file = std::fs::File::open("/dev/null").expect("open /dev/null");
+        rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).expect("clear the flag");
+        mark_each_descriptor(3).expect("mark");
+        let flags = rustix::io::fcntl_getfd(&file).expect("flags");
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+
+    #[test]
+    fn what_cannot_be_executed_says_so() {
+        let error = execute(c"/nonexistent", &[c"x".to_owned()], &[]);
+        assert_eq!(error.errno(), Some(rustix::io::Errno::NOENT));
+        assert_eq!(error.to_string(), r#"execve("/nonexistent")"#);
+    }
+}

@@ -1,7 +1,7 @@
 //! Seccomp filters: the instructions they are made of, what they say to a call, installing them.
 //!
-//! Only the instructions that our filters use exist. [`Call::judge`] interprets a program the way the
-//! kernel does, so that a filter can be tested as a value, for machines other than this one too.
+//! Only the instructions that our filters use can be made. A filter is a plain value, so that it can be
+//! tested by interpreting it, for machines other than this one too.
 
 use std::io;
 
@@ -11,10 +11,14 @@ use crate::SyscallError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Instruction {
-    code: u16,
-    if_true: u8,
-    if_false: u8,
-    value: u32,
+    /// What is done.
+    pub code: u16,
+    /// How many instructions a jump skips if its condition holds.
+    pub if_true: u8,
+    /// How many it skips if not.
+    pub if_false: u8,
+    /// The operand.
+    pub value: u32,
 }
 
 /// Part of a call that a filter can look at.
@@ -38,14 +42,20 @@ pub enum Verdict {
 }
 
 // From <linux/bpf_common.h>: class, size or operation, mode or source.
-const LOAD_WORD: u16 = 0x20;
-const AND: u16 = 0x54;
-const JUMP_IF_EQUAL: u16 = 0x15;
-const JUMP_IF_SET: u16 = 0x45;
-const RETURN: u16 = 0x06;
+/// Loads a word of the call.
+pub const LOAD_WORD: u16 = 0x20;
+/// Keeps the bits of the operand.
+pub const AND: u16 = 0x54;
+/// Jumps if the accumulator equals the operand.
+pub const JUMP_IF_EQUAL: u16 = 0x15;
+/// Jumps if the accumulator has a bit of the operand.
+pub const JUMP_IF_SET: u16 = 0x45;
+/// Ends the program with the operand as answer.
+pub const RETURN: u16 = 0x06;
 
 impl Verdict {
-    const fn code(self) -> u32 {
+    /// What a program returns to say this.
+    pub const fn code(self) -> u32 {
         match self {
             Self::Allow => libc::SECCOMP_RET_ALLOW,
             Self::Succeed => libc::SECCOMP_RET_ERRNO,
@@ -106,60 +116,6 @@ impl Instruction {
     }
 }
 
-/// A system call, as a filter sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct Call {
-    /// `AUDIT_ARCH_*`.
-    pub architecture: u32,
-    /// Number in that architecture's table.
-    pub number: u32,
-    /// Arguments, as they are in registers.
-    pub arguments: [u64; 6],
-}
-
-impl Call {
-    /// What `program` says to this call; `None` if it is no valid program.
-    pub fn judge(&self, program: &[Instruction]) -> Option<Verdict> {
-        let mut accumulator = 0;
-        let mut next = 0;
-        loop {
-            let instruction = program.get(next)?;
-            next += 1;
-            match instruction.code {
-                LOAD_WORD => accumulator = self.word(instruction.value)?,
-                AND => accumulator &= instruction.value,
-                JUMP_IF_EQUAL => next += instruction.skip(accumulator == instruction.value),
-                JUMP_IF_SET => next += instruction.skip(accumulator & instruction.value != 0),
-                RETURN => {
-                    return [Verdict::Allow, Verdict::Succeed]
-                        .into_iter()
-                        .find(|verdict| verdict.code() == instruction.value);
-                }
-                _ => return None,
-            }
-        }
-    }
-
-    fn word(&self, offset: u32) -> Option<u32> {
-        match offset {
-            0 => Some(self.number),
-            4 => Some(self.architecture),
-            _ => {
-                let index = offset.checked_sub(16)? / 8;
-                let argument = *self.arguments.get(usize::try_from(index).ok()?)?;
-                #[expect(clippy::cast_possible_truncation, reason = "the lower half is wanted")]
-                (offset % 8 == 0).then_some(argument as u32)
-            }
-        }
-    }
-}
-
-impl Instruction {
-    fn skip(self, holds: bool) -> usize {
-        usize::from(if holds { self.if_true } else { self.if_false })
-    }
-}
-
 /// Puts the calling thread, and everything it executes, under `program` for good.
 ///
 /// The thread must have given up new privileges ([`crate::process::forbid_new_privileges`]) or be
@@ -201,16 +157,5 @@ mod tests {
     fn instructions_have_the_layout_of_the_kernel() {
         assert_eq!(size_of::<Instruction>(), size_of::<libc::sock_filter>());
         assert_eq!(align_of::<Instruction>(), align_of::<libc::sock_filter>());
-    }
-
-    #[test]
-    fn a_program_that_does_not_end_is_no_program() {
-        let call = Call {
-            architecture: 0,
-            number: 1,
-            arguments: [0; 6],
-        };
-        assert_eq!(call.judge(&[Instruction::load(Field::Number)]), None);
-        assert_eq!(call.judge(&[Instruction::unless_equal(2, 9)]), None);
     }
 }

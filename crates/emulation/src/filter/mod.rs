@@ -93,4 +93,6 @@ fn distance(instructions: usize) -> u8 {
 }
 
 #[cfg(test)]
+mod interpreter;
+#[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
 //! The filter, run by an interpreter of the instructions it uses.
 
-use ch_linux::seccomp::{Call, Verdict};
+use ch_linux::seccomp::Verdict;
 
+use super::interpreter::Call;
 use super::pretend_success;
 use super::tables::TABLES;
 
