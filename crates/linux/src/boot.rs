@@ -1,1 +1,66 @@
-//! Which boot of the kernel this is.
+//! Which boot of which machine this is.
+
+use std::fs;
+
+/// Identifier of this boot of the kernel: `boot_id`, else the time of booting, else `unknown`.
+pub fn id() -> String {
+    read_line("/proc/sys/kernel/random/boot_id")
+        .or_else(|| {
+            fs::read_to_string("/proc/stat")
+                .ok()
+                .and_then(|stat| boot_time(&stat))
+        })
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Identifier of this machine: `/etc/machine-id`, else its host name.
+pub fn machine_id() -> String {
+    read_line("/etc/machine-id").unwrap_or_else(host_name)
+}
+
+/// Name of this machine, as `uname -n` prints it.
+pub fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The effective user ID of this process.
+pub fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn read_line(path: &str) -> Option<String> {
+    let line = fs::read_to_string(path).ok()?.trim().to_owned();
+    (!line.is_empty()).then_some(line)
+}
+
+fn boot_time(stat: &str) -> Option<String> {
+    stat.lines()
+        .find_map(|line| line.strip_prefix("btime "))
+        .map(|time| format!("btime-{time}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boot_does_not_change_between_calls() {
+        assert_eq!(id(), id());
+        assert_ne!(id(), "unknown");
+    }
+
+    #[test]
+    fn boot_time_stands_in_for_the_identifier() {
+        let stat = "cpu  1 2 3\nbtime 1763999000\nprocesses 7\n";
+        assert_eq!(boot_time(stat).as_deref(), Some("btime-1763999000"));
+        assert_eq!(boot_time("cpu 1\n"), None);
+    }
+
+    #[test]
+    fn machine_has_an_identifier() {
+        assert!(!machine_id().is_empty());
+    }
+}

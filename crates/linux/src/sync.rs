@@ -1,1 +1,79 @@
-//! Durability: `syncfs(2)` and friends.
+//! Durability: what is on disk, and what kind of disk it is.
+
+use std::os::fd::AsFd;
+
+use rustix::fs::StatVfsMountFlags;
+
+use crate::SyscallError;
+
+/// Writes everything of the file system that holds `file` to disk: `syncfs(2)`.
+///
+/// Reports failed write-back since Linux 5.8, of writes made after `file` was opened. `file` must be a
+/// real descriptor, not one of `O_PATH`.
+pub fn file_system(file: impl AsFd) -> Result<(), SyscallError> {
+    rustix::fs::syncfs(file).map_err(|errno| SyscallError::new("syncfs", "", errno))
+}
+
+/// Writes one file's data to disk: `fdatasync(2)`.
+pub fn file(file: impl AsFd) -> Result<(), SyscallError> {
+    rustix::fs::fdatasync(file).map_err(|errno| SyscallError::new("fdatasync", "", errno))
+}
+
+/// What the file system of a directory says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSystem {
+    /// Its files are in memory only (tmpfs, ramfs): there is nothing to sync.
+    pub in_memory: bool,
+    /// It is mounted read-only.
+    pub read_only: bool,
+    /// Bytes an ordinary user can still write.
+    pub free: u64,
+}
+
+const TMPFS: u64 = 0x0102_1994;
+const RAMFS: u64 = 0x8584_58f6;
+
+/// Asks the file system that holds `file`: `fstatfs(2)`, `fstatvfs(2)`.
+pub fn describe(file: impl AsFd) -> Result<FileSystem, SyscallError> {
+    let kind = rustix::fs::fstatfs(&file)
+        .map_err(|errno| SyscallError::new("fstatfs", "", errno))?
+        .f_type;
+    let space =
+        rustix::fs::fstatvfs(&file).map_err(|errno| SyscallError::new("fstatvfs", "", errno))?;
+    #[expect(
+        clippy::unnecessary_cast,
+        clippy::cast_sign_loss,
+        reason = "its type differs"
+    )]
+    let kind = (kind as u64) & 0xffff_ffff;
+    Ok(FileSystem {
+        in_memory: kind == TMPFS || kind == RAMFS,
+        read_only: space.f_flag.contains(StatVfsMountFlags::RDONLY),
+        free: space.f_bavail.saturating_mul(space.f_frsize),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_told_from_disk() {
+        let shm = std::fs::File::open("/dev/shm").unwrap();
+        assert!(describe(&shm).unwrap().in_memory);
+        let proc = std::fs::File::open("/proc").unwrap();
+        assert!(!describe(&proc).unwrap().in_memory);
+    }
+
+    #[test]
+    fn syncfs_refuses_a_descriptor_that_is_only_a_path() {
+        let path = rustix::fs::open(
+            "/",
+            rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )
+        .unwrap();
+        let error = file_system(&path).unwrap_err();
+        assert_eq!(error.errno(), Some(rustix::io::Errno::BADF));
+    }
+}

@@ -1,0 +1,202 @@
+//! Deleting whole trees.
+//!
+//! Invariants: no link is followed and no other file system entered; at most one directory besides the
+//! top is open at any time, however deep the tree; what is left after an interruption is a smaller tree.
+
+use std::ffi::OsStr;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, Mode};
+use rustix::io::Errno;
+
+use super::{Directory, Kind};
+use crate::SyscallError;
+
+/// How much may be deleted before [`remove`] stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    entries: u64,
+    until: Option<Instant>,
+}
+
+impl Budget {
+    /// No limit.
+    pub const UNLIMITED: Self = Self {
+        entries: u64::MAX,
+        until: None,
+    };
+
+    /// At most `entries` names and about `time`.
+    pub fn new(entries: u64, time: Duration) -> Self {
+        Self {
+            entries,
+            until: Some(Instant::now() + time),
+        }
+    }
+
+    /// Whether nothing more may be deleted.
+    pub fn is_spent(&self) -> bool {
+        self.entries == 0 || self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    fn spend(&mut self) {
+        self.entries = self.entries.saturating_sub(1);
+    }
+}
+
+/// Deletes `name` in `parent` with everything below it; says whether all is gone.
+///
+/// Directories that their mode closes even to the owner are opened on the way. To go deep without a
+/// descriptor or a stack frame per level, a directory found below the second level is moved up into the top of the
+/// tree and emptied there: names of the moved ones are numbers after a prefix nobody else uses.
+pub fn remove(
+    parent: &Directory,
+    name: impl AsRef<OsStr>,
+    budget: &mut Budget,
+) -> Result<bool, SyscallError> {
+    let name = name.as_ref();
+    let Some(attributes) = parent.try_attributes_of(name)? else {
+        return Ok(true);
+    };
+    if attributes.kind != Kind::Directory {
+        parent.remove_file(name)?;
+        budget.spend();
+        return Ok(true);
+    }
+    let top = open_up(parent, name)?;
+    let removal = Removal {
+        device: attributes.identity.0,
+        top,
+    };
+    if !removal.empty_top(budget)? {
+        return Ok(false);
+    }
+    absent_is_fine(parent.remove_directory(name))?;
+    budget.spend();
+    Ok(true)
+}
+
+struct Removal {
+    device: u64,
+    top: Directory,
+}
+
+impl Removal {
+    /// Empties the top, whose directories may be ordinary ones or moved up from below.
+    fn empty_top(&self, budget: &mut Budget) -> Result<bool, SyscallError> {
+        let mut moved = 0;
+        loop {
+            let entries = self.top.entries()?;
+            if entries.is_empty() {
+                return Ok(true);
+            }
+            for entry in entries {
+                if budget.is_spent() {
+                    return Ok(false);
+                }
+                match entry.kind {
+                    Kind::Directory => {
+                        if !self.empty_child(&entry.name, &mut moved, budget)? {
+                            return Ok(false);
+                        }
+                        absent_is_fine(self.top.remove_directory(&entry.name))?;
+                    }
+                    _ => absent_is_fine(self.top.remove_file(&entry.name))?,
+                }
+                budget.spend();
+            }
+        }
+    }
+
+    /// Empties one directory of the top: files are deleted, directories that are not empty move up.
+    fn empty_child(
+        &self,
+        name: &OsStr,
+        moved: &mut u64,
+        budget: &mut Budget,
+    ) -> Result<bool, SyscallError> {
+        let child = open_up(&self.top, name)?;
+        self.check_device(&child)?;
+        for entry in child.entries()? {
+            if budget.is_spent() {
+                return Ok(false);
+            }
+            if entry.kind == Kind::Directory {
+                self.remove_or_move_up(&child, &entry.name, moved)?;
+            } else {
+                absent_is_fine(child.remove_file(&entry.name))?;
+            }
+            budget.spend();
+        }
+        Ok(true)
+    }
+
+    fn remove_or_move_up(
+        &self,
+        child: &Directory,
+        name: &OsStr,
+        moved: &mut u64,
+    ) -> Result<(), SyscallError> {
+        match child.remove_directory(name) {
+            Err(error) if matches!(error.errno(), Some(Errno::NOTEMPTY | Errno::EXIST)) => {}
+            other => return absent_is_fine(other),
+        }
+        // Moving a directory to another parent writes its `..`: needs write permission on itself.
+        drop(open_up(child, name)?);
+        loop {
+            let up = format!(".removing-{moved}");
+            *moved += 1;
+            match child.rename_new(name, &self.top, &up) {
+                Err(error) if error.errno() == Some(Errno::EXIST) => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn check_device(&self, directory: &Directory) -> Result<(), SyscallError> {
+        if directory.attributes()?.identity.0 == self.device {
+            return Ok(());
+        }
+        Err(SyscallError::new(
+            "unlinkat",
+            format!("{:?}", directory.path()),
+            Errno::XDEV,
+        ))
+    }
+}
+
+/// Opens a directory that is to be emptied, giving its owner all permissions first if need be.
+fn open_up(parent: &Directory, name: &OsStr) -> Result<Directory, SyscallError> {
+    let closed = match parent.directory(name) {
+        Ok(directory) => {
+            let mode = directory.attributes()?.mode;
+            if mode & 0o700 == 0o700 {
+                return Ok(directory);
+            }
+            directory.set_mode(mode | 0o700)?;
+            return Ok(directory);
+        }
+        Err(error) if error.errno() == Some(Errno::ACCESS) => error,
+        Err(error) => return Err(error),
+    };
+    // The name may be a link by now, and `fchmodat` follows links: so only what was seen to be a directory.
+    match parent.try_attributes_of(name)? {
+        Some(attributes) if attributes.kind == Kind::Directory => {}
+        _ => return Err(closed),
+    }
+    rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty()).map_err(|errno| {
+        SyscallError::new(
+            "fchmodat",
+            format!("{:?}, 0700", parent.path().join(name)),
+            errno,
+        )
+    })?;
+    parent.directory(name)
+}
+
+fn absent_is_fine(result: Result<(), SyscallError>) -> Result<(), SyscallError> {
+    match result {
+        Err(error) if error.errno() == Some(Errno::NOENT) => Ok(()),
+        other => other,
+    }
+}
