@@ -184,7 +184,10 @@ const ROWS: &[Row] = &[
 ];
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the count of rows belongs in the test's output")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the count of rows belongs in the test's output"
+)]
 fn privileged_calls_succeed_and_the_rest_is_native() {
     for &(name, architecture, number, arguments, faked) in ROWS {
         let expected = if faked {
