@@ -1,1 +1,0 @@
-//! Files by descriptor: status, times, modes.

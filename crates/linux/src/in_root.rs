@@ -1,1 +1,0 @@
-//! Opening paths that must stay below a root.
