@@ -1,1 +1,44 @@
 //! End-to-end tests: they run the executable as a user would, and look at what it printed and made.
+
+mod build;
+mod images;
+mod kills;
+mod main_job;
+mod pull;
+mod run;
+mod static_executable;
+
+use ch_test_support::{ImageLayout, Registry, TestEnv, debian_archive};
+
+/// The executable under test.
+const EXECUTABLE: &str = env!("CARGO_BIN_EXE_ch-image");
+
+/// An empty environment.
+fn empty() -> TestEnv {
+    TestEnv::new(EXECUTABLE)
+}
+
+/// An environment whose storage holds the image `base`.
+fn with_base() -> TestEnv {
+    TestEnv::with_base_image(EXECUTABLE)
+}
+
+/// An environment whose default registry is `registry`, so that references need no host.
+fn using(registry: &Registry) -> TestEnv {
+    let mut env = empty();
+    let host = if registry.has_tls() {
+        "localhost"
+    } else {
+        "127.0.0.1"
+    };
+    env.set("CH_REGY_DEFAULT_HOST", host);
+    env.set("CH_REGY_DEFAULT_PORT", registry.port().to_string());
+    env
+}
+
+/// Puts a Debian root filesystem into `registry` as `debian:bookworm`; gives the layout it was made from.
+fn put_debian(registry: &Registry, env: &TestEnv) -> ImageLayout {
+    let layout = ImageLayout::from_archive(&env.path("layout"), &debian_archive());
+    registry.put(&layout, "debian:bookworm");
+    layout
+}

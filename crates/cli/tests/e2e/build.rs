@@ -1,0 +1,273 @@
+//! `ch-image build`: instructions, cache, messages.
+
+use std::fs;
+use std::time::Duration;
+
+use ch_test_support::TestEnv;
+
+use crate::{empty, with_base};
+
+/// Number of layers in storage.
+fn layers(env: &TestEnv) -> usize {
+    fs::read_dir(env.storage().join("layers")).unwrap().count()
+}
+
+#[test]
+fn unchanged_build_hits_and_a_changed_source_rebuilds_what_follows_it() {
+    let env = with_base();
+    env.write(
+        "context/Dockerfile",
+        "FROM base\nCOPY greeting /\nRUN cat /greeting\n",
+    );
+    env.write("context/greeting", "hello\n");
+    let transcript = env.transcript("ch-image", ["build", "context"]);
+    insta::assert_snapshot!(transcript, @r"
+    inferred image name: context
+      1* FROM base
+      2. COPY greeting /
+      3. RUN cat /greeting
+    hello
+    grown in 3 instructions: context
+    [exit status: 0]
+    ");
+    let transcript = env.transcript("ch-image", ["build", "context"]);
+    insta::assert_snapshot!(transcript, @r"
+    inferred image name: context
+      1* FROM base
+      2* COPY greeting /
+      3* RUN cat /greeting
+    grown in 3 instructions: context
+    [exit status: 0]
+    ");
+    env.write("context/greeting", "goodbye\n");
+    env.image(["build", "context"])
+        .success()
+        .prints("goodbye\n")
+        .complains("  2. COPY");
+    env.write("context/greeting", "hello\n");
+    env.image(["build", "context"])
+        .success()
+        .prints("")
+        .complains("  3* RUN");
+    env.image(["build", "--no-cache", "context"])
+        .success()
+        .prints("hello\n");
+    env.image(["build", "--rebuild", "context"])
+        .success()
+        .prints("hello\n");
+}
+
+#[test]
+fn what_changes_no_file_makes_no_layer() {
+    let env = with_base();
+    let before = layers(&env);
+    let dockerfile = "FROM base\nENV A=1\nLABEL l=m\nCMD [\"true\"]\nEXPOSE 80\nRUN true\n";
+    env.write("context/Dockerfile", dockerfile);
+    env.image(["build", "context"])
+        .success()
+        .complains("grown in 6 instructions: context\n");
+    assert_eq!(layers(&env), before);
+}
+
+#[test]
+fn instructions_reach_the_command() {
+    let env = with_base();
+    env.write(
+        "context/Dockerfile",
+        r#"ARG BASE=base
+FROM $BASE AS first
+ARG VERSION=1
+ENV NAME="a b" OTHER=${VERSION}x
+WORKDIR /made/by
+WORKDIR workdir
+RUN pwd; echo "$NAME $OTHER $VERSION"
+RUN ["echo", "exec form"]
+SHELL ["/bin/sh", "-e", "-c"]
+RUN false; echo never || true
+FROM first
+"#,
+    );
+    let failed = env.image(["build", "-t", "x", "context"]).exits(1);
+    let failed = failed.prints("/made/by/workdir\na b 1x 1\nexec form\n");
+    failed.complains("build failed: RUN command exited with 1");
+    env.image(["list"]).success().prints("base\n");
+
+    env.write(
+        "context/Dockerfile",
+        "FROM base AS first\nRUN echo one > /file\nFROM first\nARG V\nRUN echo $V >> /file\n",
+    );
+    let build = ["build", "-t", "x", "--build-arg", "V=two", "context"];
+    env.image(build).success();
+    env.ch_run(["x", "--", "cat", "/file"])
+        .success()
+        .prints("one\ntwo\n");
+}
+
+#[test]
+fn copied_trees_have_their_modes() {
+    let env = with_base();
+    env.write("context/tree/a/file", "1");
+    env.write("context/tree/script", "#!/bin/sh\necho ran\n");
+    std::os::unix::fs::symlink("a/file", env.path("context/tree/link")).unwrap();
+    env.run("chmod", ["750", "context/tree/script", "context/tree/a"])
+        .success();
+    env.write(
+        "context/Dockerfile",
+        "FROM base\nCOPY tree /t/\nCOPY tree/script tree/a/file /both/\n",
+    );
+    env.image(["build", "context"]).success();
+    let inside = |command: &str| {
+        env.ch_run(["context", "--", "sh", "-c", command])
+            .success()
+            .stdout
+    };
+    assert_eq!(inside("stat -c %a /t /t/a /t/script"), "755\n750\n750\n");
+    assert_eq!(
+        inside("readlink /t/link; /t/script; ls /both"),
+        "a/file\nran\nfile\nscript\n"
+    );
+}
+
+#[test]
+fn nothing_is_written_through_links_of_the_image() {
+    let env = with_base();
+    env.write("outside/file", "precious");
+    let target = env.path("outside");
+    env.write(
+        "context/Dockerfile",
+        format!(
+            "FROM base\nRUN ln -s {} /out\nCOPY file /out/\n",
+            target.display()
+        ),
+    );
+    env.write("context/file", "changed");
+    env.image(["build", "context"]).code();
+    assert_eq!(fs::read(env.path("outside/file")).unwrap(), b"precious");
+}
+
+#[test]
+fn nothing_is_left_running_and_processes_are_its_own() {
+    let env = with_base();
+    let marker = format!("{}.7", 100_000 + std::process::id());
+    let command = format!("sleep {marker} & echo /proc/[0-9]*");
+    env.write("context/Dockerfile", format!("FROM base\nRUN {command}\n"));
+    let built = env.image(["build", "context"]).success();
+    let processes = built.stdout.split_whitespace().count();
+    assert!(processes <= 4, "processes of others are seen{built}");
+    let all = env.run("sh", ["-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"]);
+    assert!(
+        !all.stdout.contains(&marker),
+        "something of the build still runs"
+    );
+}
+
+#[test]
+fn two_builds_of_the_same_step_execute_it_once() {
+    let env = with_base();
+    let count = env.path("count");
+    env.write("count/executions", "");
+    let bind = format!("{}:/count", count.display());
+    let dockerfile = "FROM base\nRUN echo x >> /count/executions && sleep 1 && touch /done\n";
+    env.write("context/Dockerfile", dockerfile);
+    let build = |name: &str| {
+        let mut command = env.command("ch-image", ["build", "-b", &bind, "-t", name, "context"]);
+        command.stdout(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let children = [build("one"), build("two")];
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(fs::read_to_string(count.join("executions")).unwrap(), "x\n");
+    env.image(["list"]).success().prints("base\none\ntwo\n");
+}
+
+#[test]
+fn syntax_errors_come_all_at_once_and_before_anything_is_made() {
+    let env = empty();
+    env.write("context/Dockerfile", "FROM base\nRNU make\nCOPY a\n");
+    let refused = env.image(["build", "context"]).exits(1);
+    let refused = refused.complains("Dockerfile:2,1: unknown instruction: RNU (did you mean RUN?)");
+    refused.complains("COPY requires at least two arguments");
+    assert!(!env.storage().exists());
+}
+
+#[test]
+fn what_is_not_there_yet_says_so_before_anything_is_pulled() {
+    let env = empty();
+    let lines = [
+        "ADD https://example.invalid/x /",
+        "RUN --mount=type=cache,target=/x true",
+        "HEALTHCHECK CMD true",
+        "ONBUILD RUN true",
+        "COPY --chown=1:1 x /",
+    ];
+    for line in lines {
+        env.write(
+            "context/Dockerfile",
+            format!("FROM localhost:1/nothing\n{line}\n"),
+        );
+        env.write("context/x", "");
+        env.image(["build", "context"])
+            .exits(1)
+            .complains("not yet supported");
+    }
+}
+
+#[test]
+fn parse_only_and_dry_run_change_nothing() {
+    let env = with_base();
+    env.write("context/Dockerfile", "FROM base\nRUN touch /x\n");
+    env.image(["build", "--parse-only", "context"])
+        .success()
+        .prints("");
+    env.image(["build", "--dry-run", "context"]).success();
+    env.image(["list"]).success().prints("base\n");
+    env.write("context/Dockerfile", "FROM\n");
+    env.image(["build", "--parse-only", "context"])
+        .exits(1)
+        .complains("can't parse");
+}
+
+#[test]
+fn failing_step_keeps_the_old_image() {
+    let env = with_base();
+    env.write("context/Dockerfile", "FROM base\nRUN echo good > /state\n");
+    env.image(["build", "context"]).success();
+    env.write(
+        "context/Dockerfile",
+        "FROM base\nRUN echo bad > /state\nRUN exit 7\n",
+    );
+    let failed = env.image(["build", "context"]).exits(1);
+    failed.complains("build failed: RUN command exited with 7");
+    env.ch_run(["context", "--", "cat", "/state"])
+        .success()
+        .prints("good\n");
+}
+
+#[test]
+fn standard_input_is_empty_and_output_is_streamed() {
+    let env = with_base();
+    env.write(
+        "context/Dockerfile",
+        "FROM base\nRUN cat; echo first; sleep 30\n",
+    );
+    let mut command = env.command("ch-image", ["build", "context"]);
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 6];
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let mut output = child.stdout.take().unwrap();
+    std::thread::spawn(move || {
+        std::io::Read::read_exact(&mut output, &mut first).unwrap();
+        sender.send(first).unwrap();
+    });
+    let first = receiver
+        .recv_timeout(Duration::from_secs(20))
+        .expect("output comes at once");
+    assert_eq!(&first, b"first\n");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

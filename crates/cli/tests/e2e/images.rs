@@ -1,0 +1,149 @@
+//! Images in storage: `import`, `list`, `delete`, `reset`, `storage-path`, and what is refused.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::{empty, with_base};
+
+#[test]
+fn imported_directory_is_listed_run_and_deleted() {
+    let env = with_base();
+    env.image(["list"]).success().prints("base\n");
+    env.ch_run(["base", "--", "echo", "hello"])
+        .success()
+        .prints("hello\n");
+    env.image(["delete", "base"])
+        .success()
+        .complains("deleting image: base\n");
+    env.image(["list"]).success().prints("");
+    let gone = env.image(["delete", "base"]).exits(1);
+    let gone = gone.complains("error: no matching image, can't delete: base\n");
+    gone.complains("error: unable to delete 1 invalid image(s)\n");
+}
+
+#[test]
+fn imported_archive_is_the_same_as_its_directory() {
+    let env = with_base();
+    for (option, name) in [
+        ("--create", "plain.tar"),
+        ("--gzip", "gzip.tar.gz"),
+        ("--zstd", "zstd.tar.zst"),
+    ] {
+        let arguments = [
+            "--create",
+            option,
+            "--file",
+            name,
+            "--directory",
+            "base",
+            ".",
+        ];
+        env.run("tar", arguments).success();
+        env.image(["import", name, "archived"])
+            .success()
+            .complains("done\n");
+        let listed = env.ch_run(["archived", "--", "ls", "/bin"]).success();
+        let expected = env.ch_run(["base", "--", "ls", "/bin"]).success();
+        assert_eq!(listed.stdout, expected.stdout, "{name}");
+    }
+}
+
+#[test]
+fn import_of_nothing_is_refused() {
+    let env = empty();
+    let refused = env.image(["import", "nowhere", "image"]).exits(1);
+    refused.complains("can't copy: not found: nowhere");
+    env.write("broken.tar.gz", [0x1f, 0x8b, 8, 0, 1, 2, 3]);
+    env.image(["import", "broken.tar.gz", "image"])
+        .exits(1)
+        .complains("error: ");
+    env.image(["list"]).success().prints("");
+}
+
+#[test]
+fn storage_path_creates_nothing() {
+    let env = empty();
+    let expected = format!("{}\n", env.storage().display());
+    env.image(["storage-path"]).success().prints(&expected);
+    env.image(["list"]).success().prints("");
+    assert!(!env.storage().exists());
+}
+
+#[test]
+fn reset_empties_the_storage_directory() {
+    let env = with_base();
+    env.image(["reset"])
+        .success()
+        .complains("initializing storage directory: v1 ");
+    env.image(["list"]).success().prints("");
+    let refused = env.image(["--storage", "/tmp", "reset"]).exits(1);
+    refused.complains("not a builder storage");
+}
+
+#[test]
+fn foreign_directories_are_refused_and_left_alone() {
+    let env = empty();
+    env.write("foreign/precious", "data");
+    let refused = env
+        .image(["--storage", "foreign", "import", "foreign", "x"])
+        .exits(1);
+    refused.complains("storage directory seems invalid: ");
+    env.write("charliecloud/img/x", "");
+    env.write("charliecloud/dlcache/x", "");
+    let refused = env.image(["--storage", "charliecloud", "reset"]).exits(1);
+    refused.complains("charliecloud");
+    env.write("newer/VERSION", "ch-image storage 99\n");
+    let mode = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(env.path("newer"), mode).unwrap();
+    let refused = env.image(["--storage", "newer", "list"]).exits(1);
+    refused.complains("incompatible storage directory v99: ");
+    assert_eq!(fs::read(env.path("foreign/precious")).unwrap(), b"data");
+    assert!(env.path("charliecloud/img/x").exists());
+}
+
+#[test]
+fn storage_can_be_deleted_by_its_owner_whatever_the_image_holds() {
+    let env = with_base();
+    env.write(
+        "closed/Dockerfile",
+        "FROM base\nRUN mkdir -p /d/e && chmod 000 /d/e && chmod 000 /d\n",
+    );
+    env.image(["build", "closed"]).success();
+    let storage = env.storage();
+    env.run("rm", ["-rf", storage.to_str().unwrap()]).success();
+    assert!(!storage.exists());
+}
+
+#[test]
+fn help_and_version_need_nothing() {
+    let env = empty();
+    let version = concat!(env!("CARGO_PKG_VERSION"), "\n");
+    env.image(["--version"]).success().prints(version);
+    env.ch_run(["--version"]).success().prints(version);
+    env.image(["--dependencies"]).success().prints("");
+    let help = env.image(["--help"]).success();
+    for command in [
+        "build",
+        "pull",
+        "import",
+        "list",
+        "delete",
+        "reset",
+        "storage-path",
+    ] {
+        assert!(
+            help.stdout.contains(command),
+            "{command} is not in the help{help}"
+        );
+    }
+    env.image::<[&str; 0], _>([]).exits(1).prints("");
+    assert!(!env.storage().exists());
+}
+
+#[test]
+fn convert_says_that_it_is_not_there_yet() {
+    let env = empty();
+    env.run("ch-convert", ["a", "b"])
+        .exits(1)
+        .complains("not yet supported");
+}

@@ -1,0 +1,142 @@
+//! `ch-run`.
+
+use std::fs;
+
+use ch_test_support::{TestEnv, small_root};
+
+use crate::{empty, with_base};
+
+/// An environment with a directory `image` to run, and no storage.
+fn with_directory() -> TestEnv {
+    let env = empty();
+    small_root(&env.path("image"));
+    env
+}
+
+#[test]
+fn statuses_are_the_commands() {
+    let env = with_base();
+    for (command, status) in [("exit 3", 3), ("true", 0), ("kill -9 $$", 137)] {
+        env.ch_run(["base", "--", "sh", "-c", command])
+            .exits(status);
+    }
+    env.ch_run(["base", "--", "/nonexistent"]).exits(49);
+    env.ch_run(["base", "--", "/etc/passwd"]).exits(49);
+    env.ch_run(["nonexistent", "--", "true"]).exits(31);
+    env.ch_run(["--nonexistent", "base", "--", "true"])
+        .exits(64);
+}
+
+#[test]
+fn caller_is_the_user_and_may_claim_others() {
+    let env = with_base();
+    let outside = env.run("id", ["-u"]).success();
+    env.ch_run(["base", "--", "id", "-u"])
+        .success()
+        .prints(&outside.stdout);
+    env.ch_run(["-u0", "-g0", "base", "--", "id", "-u"])
+        .success()
+        .prints("0\n");
+    env.ch_run(["-u", "1234", "-g", "99", "base", "--", "id", "-u"])
+        .success()
+        .prints("1234\n");
+    env.ch_run(["-u", "1234", "-g", "99", "base", "--", "id", "-g"])
+        .success()
+        .prints("99\n");
+}
+
+#[test]
+fn image_is_read_only_unless_told_otherwise() {
+    let env = with_directory();
+    let refused = env.ch_run(["image", "--", "touch", "/new"]);
+    assert_ne!(refused.code(), 0, "{refused}");
+    assert!(
+        refused.stderr.contains("Read-only file system"),
+        "{refused}"
+    );
+    env.ch_run(["-w", "image", "--", "touch", "/new"]).success();
+    assert!(env.path("image/new").exists());
+
+    let env = with_base();
+    env.ch_run(["-w", "base", "--", "true"])
+        .exits(31)
+        .complains("--write invalid when running by name");
+}
+
+#[test]
+fn binds_lead_to_the_host() {
+    let env = with_directory();
+    env.write("host/file", "of the host");
+    let bind = format!("{}:/mnt/here", env.path("host").display());
+    env.ch_run(["-b", &bind, "image", "--", "cat", "/mnt/here/file"])
+        .success()
+        .prints("of the host");
+    assert!(
+        !env.path("image/mnt").exists(),
+        "the image has a new directory"
+    );
+    let missing = format!("{}:/mnt/here", env.path("missing").display());
+    let refused = env
+        .ch_run(["-b", &missing, "image", "--", "true"])
+        .exits(31);
+    refused.complains("can't bind: source not found: ");
+}
+
+#[test]
+fn directory_to_start_in_is_chosen() {
+    let env = with_directory();
+    env.ch_run(["image", "--", "pwd"]).success().prints("/\n");
+    env.ch_run(["-c", "/bin", "image", "--", "pwd"])
+        .success()
+        .prints("/bin\n");
+    let refused = env
+        .ch_run(["-c", "/nowhere", "image", "--", "pwd"])
+        .exits(31);
+    refused.complains("can't cd to /nowhere: No such file or directory");
+}
+
+#[test]
+fn environment_is_passed_set_and_unset() {
+    let mut env = with_directory();
+    env.set("PASSED", "yes");
+    let show = ["image", "--", "sh", "-c", "echo $PASSED $ADDED"];
+    let with = |options: &[&str]| env.ch_run([options, &show].concat()).success().stdout;
+    assert_eq!(with(&[]), "yes\n");
+    assert_eq!(with(&["--set-env=ADDED=more"]), "yes more\n");
+    assert_eq!(
+        with(&["--unset-env=PAS*", "--set-env=ADDED=more"]),
+        "more\n"
+    );
+    env.write("variables", "ADDED=from a file\n");
+    assert_eq!(with(&["--set-env=variables"]), "yes from a file\n");
+}
+
+#[test]
+fn temporary_directory_can_be_private() {
+    let env = with_directory();
+    fs::create_dir_all(env.path("image/tmp")).unwrap();
+    let list = "ls -A /tmp; touch /tmp/mine";
+    env.ch_run(["-t", "image", "--", "sh", "-c", list])
+        .success()
+        .prints("");
+    let name = format!("ch-image-test-{}", std::process::id());
+    assert!(!std::path::Path::new("/tmp").join(name).exists());
+}
+
+#[test]
+fn password_file_names_the_caller_unless_told_otherwise() {
+    let env = with_directory();
+    let own = fs::read_to_string(env.path("image/etc/passwd")).unwrap();
+    env.ch_run(["--no-passwd", "image", "--", "cat", "/etc/passwd"])
+        .success()
+        .prints(&own);
+    let made = env.ch_run(["image", "--", "cat", "/etc/passwd"]).success();
+    assert!(
+        made.stdout.contains("tester") || made.stdout.contains("ch-test"),
+        "{made}"
+    );
+    assert_eq!(
+        fs::read_to_string(env.path("image/etc/passwd")).unwrap(),
+        own
+    );
+}
