@@ -1,0 +1,310 @@
+//! The command line of `ch-image`: sub-commands, and the rules for where options stand.
+//!
+//! Common options stand before or after the sub-command, the others after it, between operands as
+//! well; `--` ends options; long options may be shortened while that is unambiguous, sub-commands may
+//! not. Clap parses; what differs from its habits (texts, statuses) is in [`super::usage`].
+
+use std::ffi::{OsStr, OsString};
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use super::common::Common;
+use super::{build, delete, gestalt, import, later, list, pull, usage};
+use crate::environment::{self, Environment};
+use crate::failure::Failure;
+
+/// Build and manage container images, completely unprivileged
+#[derive(Debug, Parser)]
+#[command(
+    name = "ch-image",
+    bin_name = "ch-image",
+    version,
+    propagate_version = true,
+    disable_version_flag = true,
+    disable_help_flag = true,
+    infer_long_args = true,
+    args_override_self = true,
+    subcommand_value_name = "CMD",
+    override_usage = "ch-image [OPTIONS] CMD ..."
+)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+}
+
+/// Every sub-command of the finished product; those that do not work yet say so.
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Build an image from a Dockerfile
+    Build(Options<build::BuildArgs>),
+    /// List images, or print details of one
+    #[command(alias = "images")]
+    List(Options<list::ListArgs>),
+    /// Delete images
+    #[command(alias = "rmi")]
+    Delete(Options<delete::DeleteArgs>),
+    /// Report on aspects of this program and machine
+    Gestalt(Options<gestalt::GestaltArgs>),
+    /// Copy a directory or archive into the storage directory as an image
+    #[command(alias = "load")]
+    Import(Options<import::ImportArgs>),
+    /// Copy an image from a registry into the storage directory
+    Pull(Options<pull::PullArgs>),
+    /// Delete everything in the storage directory
+    Reset(Options<NoArgs>),
+    /// Print the path of the storage directory
+    StoragePath(Options<NoArgs>),
+    #[command(flatten)]
+    Later(LaterCommand),
+}
+
+/// Sub-commands that are not there yet.
+#[derive(Debug, Subcommand)]
+enum LaterCommand {
+    /// Look after the build cache (not yet supported)
+    #[command(alias = "cache")]
+    BuildCache(Anything),
+    /// Print a completion script for a shell (not yet supported)
+    Completion(Anything),
+    /// Find out what the machine allows (not yet supported)
+    Doctor(Anything),
+    /// Write an image to a file (not yet supported)
+    #[command(alias = "save")]
+    Export(Anything),
+    /// Copy libraries of the host into an image (not yet supported)
+    Fromhost(Anything),
+    /// Print how an image came to be (not yet supported)
+    History(Anything),
+    /// Print everything known about an image (not yet supported)
+    Inspect(Anything),
+    /// Store credentials for a registry (not yet supported)
+    Login(Anything),
+    /// Forget credentials for a registry (not yet supported)
+    Logout(Anything),
+    /// Change an image by a shell or script (not yet supported)
+    Modify(Anything),
+    /// Delete what is no longer needed (not yet supported)
+    #[command(alias = "system-prune")]
+    Prune(Anything),
+    /// Copy an image to a registry (not yet supported)
+    Push(Anything),
+    /// Run a command in an image, as Docker does (not yet supported)
+    Run(Anything),
+    /// Give an image a second name (not yet supported)
+    Tag(Anything),
+    /// Bring back a deleted image (not yet supported)
+    Undelete(Anything),
+}
+
+/// A sub-command's own arguments, then the common options.
+#[derive(Debug, clap::Args)]
+struct Options<A: clap::Args> {
+    #[command(flatten)]
+    own: A,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// No arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NoArgs {}
+
+/// Arguments that nobody can judge yet.
+#[derive(Debug, clap::Args)]
+struct Anything {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    arguments: Vec<OsString>,
+}
+
+/// A sub-command, understood.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// `build`.
+    Build(build::BuildArgs),
+    /// `delete`.
+    Delete(delete::DeleteArgs),
+    /// `gestalt`.
+    Gestalt(gestalt::GestaltArgs),
+    /// `import`.
+    Import(import::ImportArgs),
+    /// `list`.
+    List(list::ListArgs),
+    /// `pull`.
+    Pull(pull::PullArgs),
+    /// `reset`.
+    Reset,
+    /// `storage-path`.
+    StoragePath,
+    /// `--dependencies`, with or without a sub-command.
+    Dependencies,
+    /// Something of the finished product that is not there yet, by name.
+    Later(String),
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// What to do.
+    pub(crate) command: Command,
+    /// The common options of both sides.
+    pub(crate) common: Common,
+    /// Options that were not written in full.
+    pub(crate) shortened: Vec<String>,
+}
+
+/// What is answered without doing anything.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// For standard output, status 0: help or the version.
+    Output(String),
+    /// Help for someone who gave no arguments: standard error, status 1.
+    Help(String),
+    /// What is wrong with the command line: standard error, status 2.
+    Usage(String),
+}
+
+/// Understands `arguments`, which do not include the program's name.
+pub(crate) fn parse(arguments: &[OsString], environment: &Environment) -> Result<Request, Answer> {
+    let mut command = command(environment);
+    if arguments.is_empty() {
+        return Err(Answer::Help(command.render_help().to_string()));
+    }
+    let words = || std::iter::once(OsString::from("ch-image")).chain(arguments.iter().cloned());
+    let matches = match command.clone().try_get_matches_from(words()) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // `--dependencies` needs no operands, as `--version` does not.
+            let partial = command
+                .clone()
+                .ignore_errors(true)
+                .try_get_matches_from(words());
+            let partial = partial.unwrap_or_default();
+            return match dependencies(&error, &partial) {
+                Some(request) => Ok(request),
+                None => Err(usage::answer(&error, &command, partial.subcommand_name())),
+            };
+        }
+    };
+    let cli = Cli::from_arg_matches(&matches).expect("clap checked the arguments it declared");
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    let later = later::first_used(&matches).map(|option| format!("--{option}"));
+    let shortened = shortened(&command, &name, arguments);
+    let Some(subcommand) = cli.command else {
+        return match (cli.common.dependencies, later) {
+            (true, _) => Ok(Request::new(Command::Dependencies, cli.common, shortened)),
+            (false, Some(later)) => Ok(Request::new(Command::Later(later), cli.common, shortened)),
+            (false, None) => Err(usage::complaint(&mut command, "", "CMD not specified")),
+        };
+    };
+    let (command, common) = subcommand.split(&name, cli.common);
+    let command = match later {
+        _ if common.dependencies => Command::Dependencies,
+        Some(option) => Command::Later(option),
+        None => command,
+    };
+    Ok(Request::new(command, common, shortened))
+}
+
+/// The request that a command line without its operands makes if it says `--dependencies`.
+fn dependencies(error: &clap::Error, matches: &clap::ArgMatches) -> Option<Request> {
+    if error.kind() != clap::error::ErrorKind::MissingRequiredArgument {
+        return None;
+    }
+    let common = Common::from_arg_matches(matches).ok()?;
+    let after = matches
+        .subcommand()
+        .and_then(|(_, sub)| Common::from_arg_matches(sub).ok());
+    let common = common.followed_by(after.unwrap_or_default());
+    common
+        .dependencies
+        .then(|| Request::new(Command::Dependencies, common, Vec::new()))
+}
+
+impl Request {
+    fn new(command: Command, common: Common, shortened: Vec<String>) -> Self {
+        Self {
+            command,
+            common,
+            shortened,
+        }
+    }
+}
+
+impl Subcommands {
+    /// The command and the options of both sides.
+    fn split(self, name: &str, before: Common) -> (Command, Common) {
+        let (command, after) = match self {
+            Self::Build(Options { own, common }) => (Command::Build(own), common),
+            Self::Delete(Options { own, common }) => (Command::Delete(own), common),
+            Self::Gestalt(Options { own, common }) => (Command::Gestalt(own), common),
+            Self::Import(Options { own, common }) => (Command::Import(own), common),
+            Self::List(Options { own, common }) => (Command::List(own), common),
+            Self::Pull(Options { own, common }) => (Command::Pull(own), common),
+            Self::Reset(Options { common, .. }) => (Command::Reset, common),
+            Self::StoragePath(Options { common, .. }) => (Command::StoragePath, common),
+            Self::Later(_) => (
+                Command::Later(format!("ch-image {name}")),
+                Common::default(),
+            ),
+        };
+        (command, before.followed_by(after))
+    }
+}
+
+/// The whole command line as clap sees it.
+pub(super) fn command(environment: &Environment) -> clap::Command {
+    let command = later::add_to(Cli::command());
+    let columns = environment
+        .text(environment::COLUMNS)
+        .and_then(|width| width.parse().ok());
+    match columns {
+        Some(columns) => command.term_width(columns),
+        None => command,
+    }
+}
+
+/// Whether the sub-command `name` is not there yet, so that its arguments mean nothing.
+pub(super) fn takes_anything(name: &str) -> bool {
+    LaterCommand::has_subcommand(name)
+}
+
+/// Long options in `arguments` that are not written in full; prefixes can become ambiguous.
+fn shortened(command: &clap::Command, name: &str, arguments: &[OsString]) -> Vec<String> {
+    let commands = [Some(command), command.find_subcommand(name)];
+    let known = |word: &str| {
+        let options = commands
+            .iter()
+            .flatten()
+            .flat_map(|command| command.get_arguments());
+        options.into_iter().any(|option| {
+            option.get_long() == Some(word)
+                || option
+                    .get_all_aliases()
+                    .is_some_and(|aliases| aliases.contains(&word))
+        })
+    };
+    arguments
+        .iter()
+        .take_while(|word| *word != "--")
+        .filter_map(|word| OsStr::to_str(word)?.strip_prefix("--"))
+        .map(|word| word.split_once('=').map_or(word, |(option, _)| option))
+        .filter(|word| !matches!(*word, "help" | "version") && !known(word))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Refuses what cannot stand together.
+pub(crate) fn check(common: &Common) -> Result<(), Vec<Failure>> {
+    let failures = common.incompatible_pairs();
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(failures)
+    }
+}
+
+#[cfg(test)]
+mod tests;

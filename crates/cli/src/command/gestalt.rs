@@ -1,0 +1,84 @@
+//! `ch-image gestalt`: what this program and machine are like, for scripts.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::{env, fs};
+
+use clap::{Args, ValueEnum};
+
+use super::{Context, Done, storage_path};
+use crate::environment::PATH;
+use crate::failure::Failure;
+use crate::terminal::Kind;
+
+/// Arguments of `gestalt`.
+#[derive(Debug, Args)]
+pub(crate) struct GestaltArgs {
+    /// What to report on; without it, the choices are listed
+    selector: Option<Selector>,
+
+    /// With "logging": exit with an error
+    #[arg(long)]
+    fail: bool,
+}
+
+/// The aspects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Selector {
+    Bucache,
+    BucacheDot,
+    Logging,
+    PythonPath,
+    StoragePath,
+}
+
+pub(super) fn run(arguments: &GestaltArgs, context: &Context) -> Done {
+    if arguments.fail && arguments.selector != Some(Selector::Logging) {
+        return Err(Failure::usage("--fail is for \"gestalt logging\""));
+    }
+    match arguments.selector {
+        None => {
+            let names = Selector::value_variants()
+                .iter()
+                .filter_map(ValueEnum::to_possible_value);
+            let names: String = names.map(|name| format!("{}\n", name.get_name())).collect();
+            context.terminal.output(names)
+        }
+        Some(Selector::Bucache) => Ok(()),
+        Some(Selector::BucacheDot) => graphviz(context),
+        Some(Selector::Logging) => logging(arguments.fail, context),
+        Some(Selector::PythonPath) => Err(Failure::new("no Python: ch-image is a native program")),
+        Some(Selector::StoragePath) => storage_path::run(context),
+    }
+}
+
+/// Whether Graphviz could draw the build cache.
+fn graphviz(context: &Context) -> Done {
+    let path = context.environment.get(PATH).unwrap_or_default();
+    let found = env::split_paths(path)
+        .map(|directory| directory.join("dot"))
+        .any(|program| {
+            fs::metadata(program)
+                .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+        });
+    if found {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "dot failed with exit code 127, assuming not present",
+    ))
+}
+
+/// One message of each kind.
+fn logging(fail: bool, context: &Context) -> Done {
+    let terminal = &context.terminal;
+    terminal.message(Kind::Trace, "trace");
+    terminal.message(Kind::Debug, "debug");
+    terminal.verbose("verbose");
+    terminal.info("info");
+    terminal.warning("warning");
+    terminal.error(&Failure::new("error"));
+    if fail {
+        return Err(Failure::new("the program failed inexplicably"));
+    }
+    Ok(())
+}

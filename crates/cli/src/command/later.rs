@@ -1,0 +1,149 @@
+//! Options of the finished product that are not there yet.
+//!
+//! They are known to the parser, so that a user who gives one is told `not yet supported: --target`
+//! and not that it does not exist, and so that nothing is parsed and silently ignored. An option
+//! moves from this table to its command the day it works.
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+/// Whether an option is followed by a value.
+#[derive(Debug, Clone, Copy)]
+enum Value {
+    No,
+    Optional,
+    Required,
+}
+
+use Value::{No, Optional, Required};
+
+/// Common options.
+const COMMON: &[(&str, Value)] = &[
+    ("always-download", No),
+    ("auth", No),
+    ("authfile", Required),
+    ("debug", No),
+    ("json", Optional),
+    ("no-auth", No),
+    ("offline", No),
+    ("password-many", No),
+    ("password-stdin", No),
+    ("plain-http", No),
+    ("profile", No),
+    ("registry-mirror", Required),
+    ("retry", Required),
+    ("retry-delay", Required),
+    ("username", Required),
+];
+
+/// Options of one sub-command each.
+const OWN: &[(&str, &[(&str, Value)])] = &[
+    (
+        "build",
+        &[
+            ("add-host", Required),
+            ("annotation", Required),
+            ("attest", Required),
+            ("build-arg-file", Required),
+            ("build-arg-unused", Required),
+            ("build-context", Required),
+            ("cache-from", Required),
+            ("cache-paranoid", No),
+            ("cache-to", Required),
+            ("call", Required),
+            ("cdi-spec-dir", Required),
+            ("check", No),
+            ("cpuset-cpus", Required),
+            ("device", Required),
+            ("dialect", Required),
+            ("dns", Required),
+            ("format", Required),
+            ("ignorefile", Required),
+            ("iidfile", Required),
+            ("jobs", Required),
+            ("label", Required),
+            ("load", No),
+            ("memory", Required),
+            ("metadata-file", Required),
+            ("netrc", Required),
+            ("network", Required),
+            ("no-cache-filter", Required),
+            ("no-host-env", No),
+            ("no-ignore", No),
+            ("on-error", Required),
+            ("output", Required),
+            ("provenance", Optional),
+            ("pull", Optional),
+            ("push", No),
+            ("resource", Required),
+            ("rewrite-timestamp", No),
+            ("save-stages", No),
+            ("sbom", Optional),
+            ("secret", Required),
+            ("shm-size", Required),
+            ("skip-unused-stages", Optional),
+            ("source-date-epoch", Required),
+            ("squash", No),
+            ("squash-all", No),
+            ("ssh", Required),
+            ("target", Required),
+            ("timestamp", Required),
+            ("ulimit", Required),
+        ],
+    ),
+    ("delete", &[("purge", No)]),
+    ("import", &[("format", Required)]),
+    ("list", &[("undeletable", No), ("undeleteable", No)]),
+    (
+        "pull",
+        &[("as", Required), ("dir", Required), ("jobs", Required)],
+    ),
+];
+
+/// `command` with the options to come, on both sides of every sub-command.
+pub(super) fn add_to(command: Command) -> Command {
+    let command = command
+        .args(COMMON.iter().map(argument))
+        .mut_subcommands(|sub| {
+            if super::command_line::takes_anything(sub.get_name()) {
+                return sub;
+            }
+            let own = OWN.iter().find(|(name, _)| *name == sub.get_name());
+            let own = own.map_or(&[][..], |(_, options)| options);
+            sub.args(COMMON.iter().chain(own).map(argument))
+        });
+    command
+}
+
+/// The first option in `matches` that does not work yet.
+pub(super) fn first_used(matches: &ArgMatches) -> Option<&'static str> {
+    let used = |matches: &ArgMatches, table: &'static [(&'static str, Value)]| {
+        table.iter().map(|(name, _)| *name).find(|name| {
+            matches.try_contains_id(name).unwrap_or(false)
+                && matches.value_source(name) == Some(ValueSource::CommandLine)
+        })
+    };
+    used(matches, COMMON).or_else(|| {
+        let (name, matches) = matches.subcommand()?;
+        let own = OWN
+            .iter()
+            .find(|(command, _)| *command == name)
+            .map(|(_, options)| *options);
+        used(matches, COMMON).or_else(|| used(matches, own?))
+    })
+}
+
+fn argument((name, value): &(&'static str, Value)) -> Arg {
+    let argument = Arg::new(*name)
+        .long(*name)
+        .hide(true)
+        .help("Not yet supported");
+    match value {
+        No => argument.action(ArgAction::SetTrue),
+        Required => argument.action(ArgAction::Append),
+        Optional => argument
+            .action(ArgAction::Append)
+            .num_args(0..=1)
+            .require_equals(true),
+    }
+}

@@ -1,0 +1,136 @@
+//! `ch-image`: from the command line to an exit status.
+//!
+//! One file per sub-command, with its arguments and what it does. Everything else here is shared by
+//! all of them: the common options, the context they run in, and where the storage directory is.
+
+mod build;
+mod command_line;
+mod common;
+mod context;
+mod delete;
+mod dependencies;
+mod gestalt;
+mod import;
+mod later;
+mod list;
+mod location;
+mod pull;
+mod reset;
+mod storage_path;
+mod usage;
+
+pub(crate) use location::storage_location;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::panic;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use command_line::{Answer, Command, Request};
+use context::Context;
+
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::terminal::{Settings, Terminal};
+
+/// What a command leaves behind: nothing, or why not.
+type Done = Result<(), Failure>;
+
+/// Runs `ch-image` with `arguments` (without the program's name).
+pub(crate) fn main(arguments: &[OsString], environment: Environment) -> ExitCode {
+    match command_line::parse(arguments, &environment) {
+        Ok(request) => run(request, environment),
+        Err(answer) => reply(&answer),
+    }
+}
+
+/// Does what was asked for.
+fn run(request: Request, environment: Environment) -> ExitCode {
+    let Request {
+        command,
+        common,
+        shortened,
+    } = request;
+    let settings = common.settings(&environment);
+    let terminal = match Terminal::open(&settings) {
+        Ok(terminal) => Arc::new(terminal),
+        Err(failure) => return Terminal::on_standard_error(&settings).fail(&failure),
+    };
+    if let Err(failures) = command_line::check(&common) {
+        for failure in &failures {
+            terminal.error(failure);
+        }
+        return ExitCode::FAILURE;
+    }
+    terminal.listen(&environment);
+    report_panics(Arc::clone(&terminal));
+    common.note_options_without_meaning(&terminal);
+    for option in shortened {
+        terminal.verbose(format_args!(
+            "--{option}: not written in full; a later version may have more options that begin so"
+        ));
+    }
+    let context = Context {
+        environment,
+        terminal: Arc::clone(&terminal),
+        common,
+    };
+    match dispatch(command, &context) {
+        Ok(()) => {
+            terminal.reprint_warnings();
+            ExitCode::SUCCESS
+        }
+        Err(failure) => terminal.fail(&failure),
+    }
+}
+
+fn dispatch(command: Command, context: &Context) -> Done {
+    match command {
+        Command::Build(arguments) => build::run(&arguments, context),
+        Command::Delete(arguments) => delete::run(&arguments, context),
+        Command::Dependencies => dependencies::run(context),
+        Command::Gestalt(arguments) => gestalt::run(&arguments, context),
+        Command::Import(arguments) => import::run(&arguments, context),
+        Command::Later(what) => Err(Failure::not_yet(what)),
+        Command::List(arguments) => list::run(&arguments, context),
+        Command::Pull(arguments) => pull::run(&arguments, context),
+        Command::Reset => reset::run(context),
+        Command::StoragePath => storage_path::run(context),
+    }
+}
+
+/// Answers a command line that asks for nothing to be done.
+fn reply(answer: &Answer) -> ExitCode {
+    let terminal = Terminal::on_standard_error(&Settings::default());
+    // Nobody is left to be told when standard error does not work.
+    match answer {
+        Answer::Output(text) => match terminal.output(text) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => terminal.fail(&failure),
+        },
+        Answer::Help(text) => {
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            ExitCode::FAILURE
+        }
+        Answer::Usage(text) => {
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A panic is a bug of ours: it is reported as such, with the status of any other failure.
+fn report_panics(terminal: Arc<Terminal>) {
+    panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or("no description");
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let failure = Failure::new(format_args!("internal error: {text} ({place})"))
+            .with_hint("this is a bug; please report it, with the command and its -vv output");
+        terminal.fail(&failure);
+        ch_linux::process::exit_now(1);
+    }));
+}

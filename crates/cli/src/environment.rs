@@ -1,0 +1,130 @@
+//! Every environment variable this program looks at.
+//!
+//! The libraries never read the environment: what they need arrives as values that are made here and
+//! in the commands. Names are constants with their meaning beside them; [`ALL`] lists them for
+//! `--help` and for the tests. Unless said otherwise an empty value means that the variable is unset.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// Storage directory; must be absolute.
+pub(crate) const CH_IMAGE_STORAGE: &str = "CH_IMAGE_STORAGE";
+/// Older name of [`CH_IMAGE_STORAGE`]: not used, but a warning if the other is not set.
+pub(crate) const CH_GROW_STORAGE: &str = "CH_GROW_STORAGE";
+/// Default of the build cache options: `enabled`, `disabled` or `rebuild`.
+pub(crate) const CH_IMAGE_CACHE: &str = "CH_IMAGE_CACHE";
+/// Default mode of root emulation in `build`.
+pub(crate) const CH_IMAGE_FORCE: &str = "CH_IMAGE_FORCE";
+/// `no`: nothing is flushed to the disk, as with `--no-sync`.
+pub(crate) const CH_IMAGE_SYNC: &str = "CH_IMAGE_SYNC";
+/// For tests: forces how roots are put together.
+pub(crate) const CH_IMAGE_ENGINE: &str = "CH_IMAGE_ENGINE";
+/// For tests: pretends another boot of the machine.
+pub(crate) const CH_IMAGE_TEST_BOOT_ID: &str = "CH_IMAGE_TEST_BOOT_ID";
+/// File to which messages are appended instead of standard error.
+pub(crate) const CH_LOG_FILE: &str = "CH_LOG_FILE";
+/// Set, even empty: every line of the log starts with process id and local time.
+pub(crate) const CH_LOG_FESTOON: &str = "CH_LOG_FESTOON";
+/// Registry for references that name none.
+pub(crate) const CH_REGY_DEFAULT_HOST: &str = "CH_REGY_DEFAULT_HOST";
+/// Port of [`CH_REGY_DEFAULT_HOST`].
+pub(crate) const CH_REGY_DEFAULT_PORT: &str = "CH_REGY_DEFAULT_PORT";
+/// Path put before the image's own at [`CH_REGY_DEFAULT_HOST`].
+pub(crate) const CH_REGY_PATH_PREFIX: &str = "CH_REGY_PATH_PREFIX";
+/// Default platform of images.
+pub(crate) const DOCKER_DEFAULT_PLATFORM: &str = "DOCKER_DEFAULT_PLATFORM";
+/// Time to write into what is made, in seconds since 1970.
+pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+/// Name of the user, for the default storage directory.
+pub(crate) const USER: &str = "USER";
+/// Home directory.
+pub(crate) const HOME: &str = "HOME";
+/// Where programs are looked for.
+pub(crate) const PATH: &str = "PATH";
+/// Directory for temporary files; `ch-run` shows it as the container's `/tmp`.
+pub(crate) const TMPDIR: &str = "TMPDIR";
+/// Set and not empty: no colour.
+pub(crate) const NO_COLOR: &str = "NO_COLOR";
+/// Not zero: colour even where there is no terminal.
+pub(crate) const CLICOLOR_FORCE: &str = "CLICOLOR_FORCE";
+/// The same as [`CLICOLOR_FORCE`].
+pub(crate) const FORCE_COLOR: &str = "FORCE_COLOR";
+/// Kind of terminal; `dumb` can show neither colour nor progress.
+pub(crate) const TERM: &str = "TERM";
+/// Width of help texts.
+pub(crate) const COLUMNS: &str = "COLUMNS";
+/// Filter of the libraries' log events, for developers.
+pub(crate) const RUST_LOG: &str = "RUST_LOG";
+
+/// The variables of the calling process, read once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+}
+
+impl Environment {
+    /// What this process was started with.
+    pub(crate) fn of_process() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    /// The value of `name`, unless it is unset or empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
+        self.get_even_empty(name).filter(|value| !value.is_empty())
+    }
+
+    /// The value of `name`, empty or not.
+    pub(crate) fn get_even_empty(&self, name: &str) -> Option<&OsStr> {
+        self.variables
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+    }
+
+    /// The value of `name` as text; bytes that are none become replacement characters.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        self.get(name)
+            .map(|value| value.to_string_lossy().into_owned())
+    }
+
+    /// The value of `name` as a path.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(PathBuf::from)
+    }
+
+    /// Whether `name` is set, even to nothing.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.get_even_empty(name).is_some()
+    }
+
+    /// Everything, in order of names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+}
+
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        let variables = pairs
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        Self { variables }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_value_means_unset() {
+        let environment: Environment = [(CH_LOG_FILE, ""), (USER, "alice")].into_iter().collect();
+        assert_eq!(environment.get(CH_LOG_FILE), None);
+        assert!(environment.is_set(CH_LOG_FILE));
+        assert_eq!(environment.text(USER).as_deref(), Some("alice"));
+        assert!(!environment.is_set(CH_LOG_FESTOON));
+    }
+}

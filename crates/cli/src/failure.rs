@@ -1,0 +1,143 @@
+//! What a user is told when a command fails, and the exit status that goes with it.
+//!
+//! A failure has one message, the chain of its causes, and at most one hint. Library errors become
+//! failures here: their own text is the message, their `source()`s the causes.
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+/// Status of every failure of the work.
+const FAILED: u8 = 1;
+/// Status of a command line that could not be understood.
+const USAGE: u8 = 2;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    status: u8,
+}
+
+impl Failure {
+    /// A failure of the work: status 1.
+    pub(crate) fn new(message: impl fmt::Display) -> Self {
+        Self {
+            message: message.to_string(),
+            causes: Vec::new(),
+            hint: None,
+            status: FAILED,
+        }
+    }
+
+    /// A command line whose values make no sense together: status 2.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self {
+            status: USAGE,
+            ..Self::new(message)
+        }
+    }
+
+    /// Something that belongs to the product and is not there yet.
+    pub(crate) fn not_yet(what: impl fmt::Display) -> Self {
+        Self::new(format_args!("not yet supported: {what}"))
+    }
+
+    /// `message`, caused by `error` and everything behind it.
+    pub(crate) fn caused(message: impl fmt::Display, error: &dyn Error) -> Self {
+        let mut failure = Self::new(message);
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            failure.add_cause(error.to_string());
+            cause = error.source();
+        }
+        failure
+    }
+
+    /// The same failure with advice.
+    pub(crate) fn with_hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// The same failure with advice, if there is any.
+    pub(crate) fn with_any_hint(self, hint: Option<impl fmt::Display>) -> Self {
+        match hint {
+            Some(hint) => self.with_hint(hint),
+            None => self,
+        }
+    }
+
+    /// The same failure with another exit status.
+    pub(crate) fn with_status(mut self, status: u8) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// What went wrong, in one sentence (or an excerpt below it).
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Why, outermost first.
+    pub(crate) fn causes(&self) -> &[String] {
+        &self.causes
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// What the program returns.
+    pub(crate) fn status(&self) -> ExitCode {
+        ExitCode::from(self.status)
+    }
+
+    /// Wrappers often repeat the text of what they wrap; saying it twice helps nobody.
+    fn add_cause(&mut self, text: String) {
+        let said = self.causes.last().unwrap_or(&self.message);
+        if !text.is_empty() && *said != text {
+            self.causes.push(text);
+        }
+    }
+}
+
+impl<E: Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        match error.source() {
+            Some(source) => Self::caused(&error, source),
+            None => Self::new(&error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("can't read image")]
+    struct Outer(#[source] Middle);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("opening record")]
+    struct Middle(#[source] io::Error);
+
+    #[test]
+    fn causes_are_the_sources_of_the_error() {
+        let failure = Failure::from(Outer(Middle(io::Error::other("disk on fire"))));
+        assert_eq!(failure.message(), "can't read image");
+        assert_eq!(failure.causes(), ["opening record", "disk on fire"]);
+        assert_eq!(failure.hint(), None);
+    }
+
+    #[test]
+    fn a_cause_that_repeats_its_effect_is_left_out() {
+        let failure = Failure::caused("opening record", &Middle(io::Error::other("no")));
+        assert_eq!(failure.causes(), ["no"]);
+    }
+}

@@ -1,0 +1,68 @@
+//! Which of the three programs this process is: the basename of `argv[0]` decides.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::terminal::{Settings, Terminal};
+use crate::{command, run};
+
+/// The names the executable answers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Program {
+    Image,
+    Run,
+    Convert,
+}
+
+impl Program {
+    /// The program meant by `argv[0]`; anything unknown is `ch-image`, so that a copy under another
+    /// name still works.
+    fn of(argv0: &OsStr) -> Self {
+        match Path::new(argv0).file_name().and_then(OsStr::to_str) {
+            Some("ch-run") => Self::Run,
+            Some("ch-convert") => Self::Convert,
+            _ => Self::Image,
+        }
+    }
+}
+
+/// Runs the program that was asked for.
+pub(crate) fn main() -> ExitCode {
+    let mut arguments = env::args_os();
+    let program = Program::of(&arguments.next().unwrap_or_default());
+    let arguments: Vec<OsString> = arguments.collect();
+    let environment = Environment::of_process();
+    match program {
+        Program::Image => command::main(&arguments, environment),
+        Program::Run => run::main(&arguments, environment),
+        Program::Convert => {
+            let terminal = Terminal::on_standard_error(&Settings::default());
+            terminal.fail(&Failure::not_yet("ch-convert"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_part_of_argv0_chooses_the_program() {
+        let cases = [
+            ("ch-image", Program::Image),
+            ("/usr/bin/ch-image", Program::Image),
+            ("./ch-run", Program::Run),
+            ("../x/ch-convert", Program::Convert),
+            ("ch-image.old", Program::Image),
+            ("", Program::Image),
+            ("ch-run/", Program::Run),
+        ];
+        for (argv0, program) in cases {
+            assert_eq!(Program::of(OsStr::new(argv0)), program, "{argv0:?}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The terminal as the commands see it: the log, standard output, and progress.
+//!
+//! *Output* is what was asked for and goes to standard output; *chatter* is what is happening and
+//! goes to the log, which is standard error or `$CH_LOG_FILE`. One message is one `write(2)`, so
+//! that several processes can share a log. Control characters are escaped, because names from
+//! archives and texts from registries are printed here.
+
+mod bridge;
+mod progress;
+mod settings;
+mod sink;
+
+pub(crate) use progress::Transfers;
+pub(crate) use settings::{ProgressMode, Settings, Verbosity, WhenColour};
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::MultiProgress;
+
+use crate::environment::Environment;
+use crate::failure::Failure;
+use sink::Sink;
+
+/// What a message is; decides its prefix, its colour and from which verbosity on it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One line per file, for developers.
+    Trace,
+    /// Requests and decisions.
+    Debug,
+    /// What a user needs to debug an image or a site.
+    Verbose,
+    /// What happens.
+    Info,
+    /// What is probably not meant so.
+    Warning,
+    /// What did not work.
+    Error,
+    /// Why it did not work.
+    Cause,
+    /// What to do about it.
+    Hint,
+}
+
+impl Kind {
+    /// The lowest verbosity at which such messages are printed.
+    fn threshold(self) -> Verbosity {
+        match self {
+            Self::Trace => Verbosity::TRACE,
+            Self::Debug => Verbosity::DEBUG,
+            Self::Verbose => Verbosity::VERBOSE,
+            Self::Info => Verbosity::NORMAL,
+            Self::Warning => Verbosity::QUIET,
+            Self::Error | Self::Cause | Self::Hint => Verbosity::SILENT,
+        }
+    }
+}
+
+/// Where messages and output of one program run go.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    verbosity: Verbosity,
+    log: Sink,
+    /// Standard error, if the log is elsewhere: errors and hints are seen in both places.
+    screen: Option<Sink>,
+    warnings: Mutex<Vec<Repeated>>,
+    /// The live area at the bottom of a terminal; `None` in plain mode.
+    live: Option<MultiProgress>,
+}
+
+/// A warning, and how often it was given.
+#[derive(Debug)]
+struct Repeated {
+    text: String,
+    times: usize,
+}
+
+impl Terminal {
+    /// Opens the log that `settings` name.
+    pub(crate) fn open(settings: &Settings) -> Result<Self, Failure> {
+        let Some(path) = &settings.log_file else {
+            return Ok(Self::on_standard_error(settings));
+        };
+        let file = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(|error| {
+                Failure::new(format_args!(
+                    "can't open for at: {}: {error}",
+                    path.display()
+                ))
+            })?;
+        let screen = Sink::standard_error(settings);
+        Ok(Self {
+            log: Sink::file(file, settings),
+            screen: Some(screen),
+            live: None,
+            verbosity: settings.log_file_verbosity(),
+            warnings: Mutex::default(),
+        })
+    }
+
+    /// A terminal whose log is standard error.
+    pub(crate) fn on_standard_error(settings: &Settings) -> Self {
+        Self {
+            log: Sink::standard_error(settings),
+            screen: None,
+            live: settings.live_area().then(progress::live_area),
+            verbosity: settings.verbosity,
+            warnings: Mutex::default(),
+        }
+    }
+
+    /// Sends the libraries' log events here.
+    pub(crate) fn listen(self: &Arc<Self>, environment: &Environment) {
+        bridge::install(Arc::clone(self), environment);
+    }
+
+    /// How much is printed.
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
+    /// Says what happens.
+    pub(crate) fn info(&self, text: impl fmt::Display) {
+        self.message(Kind::Info, &text.to_string());
+    }
+
+    /// Says what only a curious user wants to know.
+    pub(crate) fn verbose(&self, text: impl fmt::Display) {
+        self.message(Kind::Verbose, &text.to_string());
+    }
+
+    /// Warns: shown once however often it is said, and again before the program ends.
+    pub(crate) fn warning(&self, text: impl fmt::Display) {
+        let text = text.to_string();
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = warnings.iter_mut().find(|known| known.text == text) {
+            known.times += 1;
+            return;
+        }
+        self.message(Kind::Warning, &text);
+        warnings.push(Repeated { text, times: 1 });
+    }
+
+    /// Reports a failure that does not end the program yet.
+    pub(crate) fn error(&self, failure: &Failure) {
+        self.message(Kind::Error, failure.message());
+        for cause in failure.causes() {
+            self.message(Kind::Cause, cause);
+        }
+        if let Some(hint) = failure.hint() {
+            self.message(Kind::Hint, hint);
+        }
+    }
+
+    /// Ends the program's messages with a failure, after the warnings; returns the exit status.
+    pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
+        self.reprint_warnings();
+        self.error(failure);
+        failure.status()
+    }
+
+    /// Ends the program's messages.
+    pub(crate) fn reprint_warnings(&self) {
+        let warnings =
+            std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
+        if warnings.is_empty() {
+            return;
+        }
+        self.message(
+            Kind::Warning,
+            &format!("reprinting {} warning(s)", warnings.len()),
+        );
+        for Repeated { text, times } in warnings {
+            let times = if times > 1 {
+                format!(" ({times} times)")
+            } else {
+                String::new()
+            };
+            self.message(Kind::Warning, &format!("{text}{times}"));
+        }
+    }
+
+    /// Writes what was asked for to standard output.
+    pub(crate) fn output(&self, text: impl AsRef<[u8]>) -> Result<(), Failure> {
+        if self.verbosity < Verbosity::QUIET {
+            return Ok(());
+        }
+        self.above_live_area(|| {
+            let mut output = io::stdout().lock();
+            output
+                .write_all(text.as_ref())
+                .and_then(|()| output.flush())
+        })
+        .map_err(|error| output_failure(&error))
+    }
+
+    /// Prints one message, if the verbosity allows.
+    pub(crate) fn message(&self, kind: Kind, text: &str) {
+        if self.verbosity < kind.threshold() {
+            return;
+        }
+        let important = matches!(kind, Kind::Error | Kind::Cause | Kind::Hint);
+        self.above_live_area(|| {
+            self.log.write(kind, text);
+            if let Some(screen) = self.screen.as_ref().filter(|_| important) {
+                screen.write(kind, text);
+            }
+        });
+    }
+
+    /// Runs `write` while the live area is out of the way.
+    pub(crate) fn above_live_area<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.live {
+            Some(live) => live.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+/// A reader that went away wants silence; anything else is worth a message.
+fn output_failure(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        ch_linux::signal::die_of(ch_linux::signal::Signal::PIPE);
+    }
+    Failure::new(format_args!("can't write output: {error}"))
+}
