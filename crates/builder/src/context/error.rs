@@ -1,0 +1,77 @@
+//! What can go wrong in a `COPY`.
+
+use std::path::PathBuf;
+
+use ch_linux::SyscallError;
+
+use super::pattern::MalformedPatternError;
+
+/// Why a `COPY` can't be done.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// A source without wildcard does not exist.
+    #[error("source not found: {source_text}")]
+    NotFound {
+        /// The source as the author wrote it.
+        source_text: String,
+        /// Set when nothing else was found either.
+        source: Option<NoSourcesError>,
+    },
+    /// A source exists only for someone who may leave the context.
+    #[error("can't COPY from outside context: {source_text}")]
+    Outside {
+        /// The source as the author wrote it.
+        source_text: String,
+        /// What is the case inside.
+        source: OutsideError,
+    },
+    /// A wildcard that is not well-formed.
+    #[error("source {source_text}")]
+    Pattern {
+        /// The source as the author wrote it.
+        source_text: String,
+        /// What is wrong with it.
+        source: MalformedPatternError,
+    },
+    /// The destination must be a directory and is something else.
+    #[error("can't COPY: not a directory: {}", .0.display())]
+    NotADirectory(PathBuf),
+    /// A directory of the image stands where a file is to be.
+    #[error("cannot replace directory {} with file", .0.display())]
+    DirectoryInTheWay(PathBuf),
+    /// Symbolic links of the image lead in a circle.
+    #[error("can't COPY: too many levels of symbolic links: {}", .0.display())]
+    TooManyLinks(PathBuf),
+    /// A source could not be read.
+    #[error("can't read {}", .path.display())]
+    Read {
+        /// Path in the context.
+        path: PathBuf,
+        /// What failed.
+        source: SyscallError,
+    },
+    /// Something in the image could not be written.
+    #[error("can't write {}", .path.display())]
+    Write {
+        /// Path in the image.
+        path: PathBuf,
+        /// What failed.
+        source: SyscallError,
+    },
+}
+
+/// No source of the instruction was found.
+#[derive(Debug, thiserror::Error)]
+#[error("no sources found")]
+pub struct NoSourcesError;
+
+/// How a source leaves its root.
+#[derive(Debug, thiserror::Error)]
+pub enum OutsideError {
+    /// By `..`; what is there inside, after stopping at the root, does not exist.
+    #[error("source not found: {0}: it is outside the context")]
+    DotDot(String),
+    /// By a symbolic link.
+    #[error("{0} is a symbolic link that leads outside the context")]
+    Link(String),
+}

@@ -1,0 +1,16 @@
+//! What `COPY` reads and how it writes.
+//!
+//! Three passes over plain values: [`resolve`] turns the author's sources into operands, [`scan`]
+//! lists what is in them with digests of content (the step's part of the cache key), and on a miss
+//! [`write`] puts them below the root of a workspace, at a [`destination`].
+//!
+//! Invariants: a source is opened below the descriptor of its root and a destination below that of
+//! the image, so no name and no link of either leads out; the context is read in place and never
+//! copied anywhere else.
+
+pub(crate) mod destination;
+pub(crate) mod error;
+pub(crate) mod pattern;
+pub(crate) mod resolve;
+pub(crate) mod scan;
+pub(crate) mod write;

@@ -1,0 +1,262 @@
+//! From the words of an instruction to open files and directories.
+//!
+//! A source is cleaned as if its root were `/`, wildcards are expanded one component at a time, and
+//! a link in the last place is followed inside the root.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use ch_linux::file::{self, Kind, OFlags, Status};
+use ch_linux::{SyscallError, in_root};
+
+use super::error::{CopyError, NoSourcesError, OutsideError};
+use super::pattern::Component;
+
+/// A directory tree to copy from.
+#[derive(Debug)]
+pub(crate) struct Root {
+    descriptor: OwnedFd,
+    /// Where it is on the host, for links that are meaningful only there.
+    host_path: PathBuf,
+}
+
+/// One file or directory to copy, open.
+#[derive(Debug)]
+pub(crate) struct Operand {
+    /// Path below the root, links not resolved.
+    pub(crate) path: PathBuf,
+    /// The object itself, open for reading.
+    pub(crate) descriptor: File,
+    /// What it is.
+    pub(crate) status: Status,
+}
+
+impl Operand {
+    /// The name it gets in a directory; the root itself has none.
+    pub(crate) fn name(&self) -> OsString {
+        self.path
+            .file_name()
+            .map(ToOwned::to_owned)
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn is_directory(&self) -> bool {
+        self.status.kind == Kind::Directory
+    }
+}
+
+/// A source, read and cleaned.
+struct Source<'a> {
+    text: &'a str,
+    components: Vec<Component>,
+    /// `..` went above the root.
+    climbs: bool,
+}
+
+impl Root {
+    /// Opens a directory of the host.
+    pub(crate) fn open(path: &Path) -> Result<Self, SyscallError> {
+        Ok(Self {
+            descriptor: file::open_directory(path)?,
+            host_path: path.to_owned(),
+        })
+    }
+
+    /// Resolves the sources of one instruction, in order. A wildcard may match nothing.
+    pub(crate) fn resolve(&self, sources: &[String]) -> Result<Vec<Operand>, CopyError> {
+        let mut operands = Vec::new();
+        for text in sources {
+            let source = Source::parse(text)?;
+            match self.resolve_one(&source) {
+                Err(CopyError::NotFound { source_text, .. }) => {
+                    let source = operands.is_empty().then_some(NoSourcesError);
+                    return Err(CopyError::NotFound {
+                        source_text,
+                        source,
+                    });
+                }
+                found => operands.extend(found?),
+            }
+        }
+        Ok(operands)
+    }
+
+    fn resolve_one(&self, source: &Source<'_>) -> Result<Vec<Operand>, CopyError> {
+        let literal: Option<PathBuf> = source
+            .components
+            .iter()
+            .map(|component| match component {
+                Component::Literal(name) => Some(name.as_str()),
+                Component::Wild(_) => None,
+            })
+            .collect();
+        if let Some(path) = literal {
+            return match self.open_operand(&path)? {
+                Some(operand) => Ok(vec![operand]),
+                None => Err(self.not_found(source, &path)),
+            };
+        }
+        let mut paths = self.expand(&source.components)?;
+        paths.sort_unstable();
+        paths
+            .iter()
+            .filter_map(|path| self.open_operand(path).transpose())
+            .collect()
+    }
+
+    /// All paths that match, whether or not their literal ends exist.
+    fn expand(&self, components: &[Component]) -> Result<Vec<PathBuf>, CopyError> {
+        let mut paths = vec![PathBuf::new()];
+        for component in components {
+            let mut next = Vec::new();
+            for path in paths {
+                match component {
+                    Component::Literal(name) => next.push(path.join(name)),
+                    Component::Wild(_) => {
+                        let names = self.names(&path)?;
+                        let matching = names
+                            .iter()
+                            .filter(|n| component.matches(&n.to_string_lossy()));
+                        next.extend(matching.map(|name| path.join(name)));
+                    }
+                }
+            }
+            paths = next;
+        }
+        Ok(paths)
+    }
+
+    /// The names in the directory `path`; none if it is no directory.
+    fn names(&self, path: &Path) -> Result<Vec<OsString>, CopyError> {
+        let failed = |source| CopyError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let Some(directory) =
+            absent(in_root::open(&self.descriptor, path, flags)).map_err(failed)?
+        else {
+            return Ok(Vec::new());
+        };
+        let entries = file::entries(&directory).map_err(failed)?;
+        Ok(entries.into_iter().map(|entry| entry.name).collect())
+    }
+
+    /// Opens what `path` stands for, links followed; `None` if there is nothing.
+    fn open_operand(&self, path: &Path) -> Result<Option<Operand>, CopyError> {
+        let failed = |source| CopyError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let found = match open_readable(self.descriptor.as_fd(), path).map_err(failed)? {
+            Some(found) => found,
+            None => match self.host_resolution(path) {
+                Some(inside) => {
+                    match open_readable(self.descriptor.as_fd(), &inside).map_err(failed)? {
+                        Some(found) => found,
+                        None => return Ok(None),
+                    }
+                }
+                None => return Ok(None),
+            },
+        };
+        let (descriptor, status) = found;
+        Ok(Some(Operand {
+            path: path.to_owned(),
+            descriptor,
+            status,
+        }))
+    }
+
+    /// Where a link that makes no sense inside the root leads on the host, if that is inside again:
+    /// an absolute link into the very context.
+    fn host_resolution(&self, path: &Path) -> Option<PathBuf> {
+        let root = self.host_path.canonicalize().ok()?;
+        let target = root.join(path).canonicalize().ok()?;
+        target.strip_prefix(&root).ok().map(Path::to_owned)
+    }
+
+    fn not_found(&self, source: &Source<'_>, path: &Path) -> CopyError {
+        let source_text = source.text.to_owned();
+        let shown = path.display().to_string();
+        let is_link =
+            in_root::open(&self.descriptor, path, OFlags::PATH | OFlags::NOFOLLOW).is_ok();
+        if is_link {
+            return CopyError::Outside {
+                source_text,
+                source: OutsideError::Link(shown),
+            };
+        }
+        if source.climbs {
+            return CopyError::Outside {
+                source_text,
+                source: OutsideError::DotDot(shown),
+            };
+        }
+        CopyError::NotFound {
+            source_text,
+            source: None,
+        }
+    }
+}
+
+impl<'a> Source<'a> {
+    fn parse(text: &'a str) -> Result<Self, CopyError> {
+        let mut components = Vec::new();
+        let mut climbs = false;
+        for part in text.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => climbs |= components.pop().is_none(),
+                part => components.push(Component::parse(part).map_err(|source| {
+                    CopyError::Pattern {
+                        source_text: text.to_owned(),
+                        source,
+                    }
+                })?),
+            }
+        }
+        Ok(Self {
+            text,
+            components,
+            climbs,
+        })
+    }
+}
+
+/// Opens `path` for reading; what can't be read like a file (a FIFO, a device) as a mere place.
+fn open_readable(root: impl AsFd, path: &Path) -> Result<Option<(File, Status)>, SyscallError> {
+    let Some(place) = absent(in_root::open(&root, path, OFlags::PATH))? else {
+        return Ok(None);
+    };
+    let status = file::status(&place)?;
+    if !matches!(status.kind, Kind::File | Kind::Directory) {
+        return Ok(Some((place.into(), status)));
+    }
+    // NONBLOCK: should the name have become a FIFO meanwhile, opening it must not wait.
+    let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let descriptor = in_root::open(&root, path, flags)?;
+    let status = file::status(&descriptor)?;
+    Ok(Some((descriptor.into(), status)))
+}
+
+/// "No such file" and "not a directory on the way" as `None`.
+pub(super) fn absent<T>(result: Result<T, SyscallError>) -> Result<Option<T>, SyscallError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,420 @@
+//! Operands into the tree of a workspace, from outside the container.
+//!
+//! Everything goes by name in an open directory of the destination, and a link that stands there
+//! is replaced, never followed. An object that would not change is not written, so that it is not
+//! in the layer. Attributes of directories come last, deepest first.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead as _, Seek as _};
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+use ch_linux::file::{self, Kind, OFlags, Status};
+use ch_linux::{SyscallError, in_root, xattr};
+use ch_ownership::{Kind as BelievedKind, Override, Place};
+
+use super::destination::{self, Destination, absolute, ensure_directory};
+use super::error::CopyError;
+use super::resolve::Operand;
+use super::scan::{open_object, sorted_entries, user_attributes};
+
+/// Copies the operands to `destination` below `root`.
+pub(crate) fn copy(
+    root: BorrowedFd<'_>,
+    operands: &[Operand],
+    several: bool,
+    destination: &Destination,
+) -> Result<(), CopyError> {
+    let resolved = destination::resolve(root, &destination.path)?;
+    let as_directory = destination.is_directory
+        || several
+        || operands.iter().any(Operand::is_directory)
+        || resolved.kind == Some(Kind::Directory);
+    if operands.is_empty() {
+        return Ok(());
+    }
+    let mut writer = Writer {
+        root,
+        links: HashMap::new(),
+    };
+    if !as_directory {
+        let parent = resolved.path.parent().unwrap_or(Path::new(""));
+        let directory = ensure_directory(root, parent)?;
+        let name = resolved.path.file_name().unwrap_or_default();
+        return operands
+            .iter()
+            .try_for_each(|operand| writer.top_file(operand, &directory, parent, name));
+    }
+    if resolved.kind.is_some_and(|kind| kind != Kind::Directory) {
+        return Err(CopyError::NotADirectory(
+            destination.path.components().collect(),
+        ));
+    }
+    let directory = ensure_directory(root, &resolved.path)?;
+    for operand in operands {
+        // Hard links are kept within one operand only.
+        writer.links.clear();
+        if operand.is_directory() {
+            writer.contents(
+                &operand.descriptor,
+                &operand.path,
+                &directory,
+                &resolved.path,
+            )?;
+        } else {
+            writer.top_file(operand, &directory, &resolved.path, &operand.name())?;
+        }
+    }
+    Ok(())
+}
+
+struct Writer<'a> {
+    root: BorrowedFd<'a>,
+    /// First place in the image of a source file with several names.
+    links: HashMap<(u64, u64), PathBuf>,
+}
+
+impl Writer<'_> {
+    /// A file that the author named: it may replace anything but a directory.
+    fn top_file(
+        &mut self,
+        operand: &Operand,
+        directory: &File,
+        path: &Path,
+        name: &OsStr,
+    ) -> Result<(), CopyError> {
+        let path = path.join(name);
+        let existing = file::try_status_at(directory, name).map_err(writing(&path))?;
+        if existing.is_some_and(|status| status.kind == Kind::Directory) {
+            return Err(CopyError::DirectoryInTheWay(absolute(&path)));
+        }
+        let source = Source {
+            object: Some(&operand.descriptor),
+            status: &operand.status,
+        };
+        self.object(&source, &operand.path, directory, &path, name)
+    }
+
+    /// Everything in the directory `source` into `directory`, which is `path` in the image.
+    fn contents(
+        &mut self,
+        source: &File,
+        shown: &Path,
+        directory: &File,
+        path: &Path,
+    ) -> Result<(), CopyError> {
+        for (name, kind) in sorted_entries(source).map_err(reading(shown))? {
+            let (shown, path) = (shown.join(&name), path.join(&name));
+            match kind {
+                Kind::Directory => {
+                    let (object, status) = open_object(source, &name).map_err(reading(&shown))?;
+                    self.directory(&object, &status, &shown, directory, &path, &name)?;
+                }
+                Kind::File => {
+                    let (object, status) = open_object(source, &name).map_err(reading(&shown))?;
+                    let source = Source {
+                        object: Some(&object),
+                        status: &status,
+                    };
+                    self.object(&source, &shown, directory, &path, &name)?;
+                }
+                Kind::Symlink => {
+                    let target = file::read_link_at(source, &name).map_err(reading(&shown))?;
+                    let status = file::status_at(source, &name).map_err(reading(&shown))?;
+                    symlink(&target, &status, directory, &name).map_err(writing(&path))?;
+                }
+                Kind::Socket => {}
+                _ => {
+                    let status = file::status_at(source, &name).map_err(reading(&shown))?;
+                    let source = Source {
+                        object: None,
+                        status: &status,
+                    };
+                    self.object(&source, &shown, directory, &path, &name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A directory below the top: merged with what is there, with the source's attributes.
+    fn directory(
+        &mut self,
+        source: &File,
+        status: &Status,
+        shown: &Path,
+        directory: &File,
+        path: &Path,
+        name: &OsStr,
+    ) -> Result<(), CopyError> {
+        let failed = writing(path);
+        let existing = file::try_status_at(directory, name).map_err(&failed)?;
+        let existed = match existing.map(|status| status.kind) {
+            Some(Kind::Directory) => true,
+            Some(_) => {
+                file::remove_file_at(directory, name).map_err(&failed)?;
+                false
+            }
+            None => false,
+        };
+        if !existed {
+            file::make_directory_at(directory, name, 0o700).map_err(&failed)?;
+        }
+        let made: File = file::open_directory_at(directory, name)
+            .map_err(&failed)?
+            .into();
+        self.contents(source, shown, &made, path)?;
+        let unchanged = existed
+            && agrees(&made, status).map_err(&failed)?
+            && file::status(&made).map_err(&failed)?.modified == status.modified;
+        if !unchanged {
+            copy_attributes(source, &made).map_err(&failed)?;
+            believe(&made, &as_roots(status)).map_err(&failed)?;
+            file::set_modified(&made, status.modified).map_err(&failed)?;
+        }
+        Ok(())
+    }
+
+    /// A file or special file at `name` in `directory`, replacing what is there.
+    fn object(
+        &mut self,
+        source: &Source<'_>,
+        shown: &Path,
+        directory: &File,
+        path: &Path,
+        name: &OsStr,
+    ) -> Result<(), CopyError> {
+        let failed = writing(path);
+        let identity = (source.status.filesystem, source.status.inode);
+        let existing = file::try_status_at(directory, name).map_err(&failed)?;
+        if let Some(existing) = &existing
+            && self
+                .is_same(source, existing, directory, name)
+                .map_err(&failed)?
+        {
+            return Ok(());
+        }
+        match existing.map(|status| status.kind) {
+            Some(Kind::Directory) => remove_tree(directory, name).map_err(&failed)?,
+            Some(_) => file::remove_file_at(directory, name).map_err(&failed)?,
+            None => {}
+        }
+        if let Some(first) = self.links.get(&identity) {
+            return self.link(first, directory, name).map_err(&failed);
+        }
+        match source.object {
+            Some(object) if source.status.kind == Kind::File => {
+                let made = File::from(file::create_at(directory, name, 0o600).map_err(&failed)?);
+                copy_content(object, &made, shown, path)?;
+                copy_attributes(object, &made).map_err(&failed)?;
+                believe(&made, &as_roots(source.status)).map_err(&failed)?;
+                file::set_modified(&made, source.status.modified).map_err(&failed)?;
+            }
+            _ => special(source.status, directory, name).map_err(&failed)?,
+        }
+        if source.status.links > 1 {
+            self.links.insert(identity, path.to_owned());
+        }
+        Ok(())
+    }
+
+    /// One more name for a file of this operand.
+    fn link(&self, first: &Path, directory: &File, name: &OsStr) -> Result<(), SyscallError> {
+        let parent = first.parent().unwrap_or(Path::new(""));
+        let parent = in_root::open(self.root, parent, OFlags::PATH | OFlags::DIRECTORY)?;
+        file::hard_link_at(
+            &parent,
+            first.file_name().unwrap_or_default(),
+            directory,
+            name,
+        )
+    }
+
+    /// Whether the file is there already, with the same content, mode, owner and time.
+    fn is_same(
+        &self,
+        source: &Source<'_>,
+        existing: &Status,
+        directory: &File,
+        name: &OsStr,
+    ) -> Result<bool, SyscallError> {
+        let Some(object) = source.object else {
+            return Ok(false);
+        };
+        let wanted = source.status;
+        // Names of one file must stay names of one file: those are always written.
+        if wanted.kind != Kind::File
+            || existing.kind != Kind::File
+            || wanted.links > 1
+            || existing.links > 1
+            || wanted.size != existing.size
+            || wanted.modified != existing.modified
+        {
+            return Ok(false);
+        }
+        let there = File::from(file::open_at(directory, name, OFlags::RDONLY)?);
+        Ok(agrees(&there, wanted)?
+            && user_attributes(&there)? == user_attributes(object)?
+            && same_content(object, &there)?)
+    }
+}
+
+/// What is copied: open, if it is something to read from.
+struct Source<'a> {
+    object: Option<&'a File>,
+    status: &'a Status,
+}
+
+fn symlink(
+    target: &Path,
+    status: &Status,
+    directory: &File,
+    name: &OsStr,
+) -> Result<(), SyscallError> {
+    match file::try_status_at(directory, name)? {
+        Some(there)
+            if there.kind == Kind::Symlink
+                && there.modified == status.modified
+                && file::read_link_at(directory, name)? == target =>
+        {
+            return Ok(());
+        }
+        Some(there) if there.kind == Kind::Directory => {
+            remove_tree(directory, name)?;
+        }
+        Some(_) => file::remove_file_at(directory, name)?,
+        None => {}
+    }
+    file::make_symlink_at(target, directory, name)?;
+    file::set_modified_at(directory, name, status.modified)
+}
+
+/// A FIFO, or a device: an empty file that is believed to be one.
+fn special(status: &Status, directory: &File, name: &OsStr) -> Result<(), SyscallError> {
+    let believed = as_roots(status);
+    if believed.kind == BelievedKind::Pipe {
+        file::make_fifo_at(directory, name, believed.disk_mode())?;
+    } else {
+        let made = file::create_at(directory, name, 0o600)?;
+        believe(&File::from(made), &believed)?;
+    }
+    file::set_modified_at(directory, name, status.modified)
+}
+
+/// What the image is to believe of a copy: root's, with the mode of the original.
+fn as_roots(status: &Status) -> Override {
+    let kind = match status.kind {
+        Kind::Directory => BelievedKind::Directory,
+        Kind::Symlink => BelievedKind::Symlink,
+        Kind::Fifo => BelievedKind::Pipe,
+        Kind::Socket => BelievedKind::Socket,
+        Kind::Character => BelievedKind::Character(status.device),
+        Kind::Block => BelievedKind::Block(status.device),
+        Kind::File | Kind::Unknown => BelievedKind::File,
+    };
+    Override {
+        uid: 0,
+        gid: 0,
+        mode: status.mode,
+        kind,
+    }
+}
+
+/// Lets the image believe it of an object. Where the file system has no attributes, only the mode on
+/// disk is left of it.
+fn believe(made: &File, believed: &Override) -> Result<(), SyscallError> {
+    match ch_ownership::remember(made, believed)? {
+        Place::Object | Place::Owners => Ok(()),
+    }
+}
+
+/// Whether the image believes of `there` what it would of a copy of the original.
+fn agrees(there: &File, original: &Status) -> Result<bool, SyscallError> {
+    let status = file::status(there)?;
+    // An attribute that can't be read is replaced by the copy.
+    Ok(ch_ownership::believed(there, &status).is_ok_and(|believed| believed == as_roots(original)))
+}
+
+fn copy_attributes(source: &File, made: &File) -> Result<(), SyscallError> {
+    for (name, value) in user_attributes(source)? {
+        xattr::set(made, &name, &value)?;
+    }
+    Ok(())
+}
+
+/// The content, by sharing blocks where the file system can, else by the kernel's own copy.
+fn copy_content(source: &File, made: &File, shown: &Path, path: &Path) -> Result<(), CopyError> {
+    if file::try_reflink(made, source) {
+        return Ok(());
+    }
+    let copied = (|| {
+        let (mut from, mut to) = (source, made);
+        from.rewind()?;
+        io::copy(&mut from, &mut to)
+    })();
+    copied.map(drop).map_err(|error| CopyError::Write {
+        path: absolute(path),
+        source: SyscallError::new("copy_file_range", format!("{}", shown.display()), error),
+    })
+}
+
+fn same_content(one: &File, other: &File) -> Result<bool, SyscallError> {
+    let failed = |error| SyscallError::new("read", String::new(), error);
+    let (mut one_file, mut other_file) = (one, other);
+    one_file.rewind().map_err(failed)?;
+    other_file.rewind().map_err(failed)?;
+    let mut one = io::BufReader::with_capacity(64 * 1024, one_file);
+    let mut other = io::BufReader::with_capacity(64 * 1024, other_file);
+    loop {
+        let (a, b) = (
+            one.fill_buf().map_err(failed)?,
+            other.fill_buf().map_err(failed)?,
+        );
+        let length = a.len().min(b.len());
+        if length == 0 {
+            return Ok(a.is_empty() && b.is_empty());
+        }
+        if a[..length] != b[..length] {
+            return Ok(false);
+        }
+        one.consume(length);
+        other.consume(length);
+    }
+}
+
+/// Removes a directory of the image with everything in it.
+///
+/// By plain descent: moving directories about, as the deletion of a draft does, is what an overlay
+/// refuses for directories of lower layers.
+fn remove_tree(directory: &File, name: &OsStr) -> Result<(), SyscallError> {
+    let tree: File = file::open_directory_at(directory, name)?.into();
+    for (name, kind) in sorted_entries(&tree)? {
+        if kind == Kind::Directory {
+            remove_tree(&tree, &name)?;
+        } else {
+            file::remove_file_at(&tree, &name)?;
+        }
+    }
+    file::remove_directory_at(directory, name)
+}
+
+fn writing(path: &Path) -> impl Fn(SyscallError) -> CopyError {
+    let path = absolute(path);
+    move |source| CopyError::Write {
+        path: path.clone(),
+        source,
+    }
+}
+
+fn reading(path: &Path) -> impl Fn(SyscallError) -> CopyError {
+    let path = path.to_owned();
+    move |source| CopyError::Read {
+        path: path.clone(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests;
