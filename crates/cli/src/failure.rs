@@ -25,7 +25,7 @@ impl Failure {
     /// A failure of the work: status 1.
     pub(crate) fn new(message: impl fmt::Display) -> Self {
         Self {
-            message: message.to_string(),
+            message: without_numbers(message.to_string()),
             causes: Vec::new(),
             hint: None,
             status: FAILED,
@@ -98,10 +98,19 @@ impl Failure {
 
     /// Wrappers often repeat the text of what they wrap; saying it twice helps nobody.
     fn add_cause(&mut self, text: String) {
+        let text = without_numbers(text);
         let said = self.causes.last().unwrap_or(&self.message);
         if !text.is_empty() && *said != text {
             self.causes.push(text);
         }
+    }
+}
+
+/// `text` without the error number that `std` puts behind the kernel's words.
+fn without_numbers(text: String) -> String {
+    match text.rsplit_once(" (os error ") {
+        Some((words, number)) if number.ends_with(')') => words.to_owned(),
+        _ => text,
     }
 }
 

@@ -115,6 +115,7 @@ pub(crate) struct NoArgs {}
 /// Arguments that nobody can judge yet.
 #[derive(Debug, clap::Args)]
 struct Anything {
+    /// Not understood yet
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     arguments: Vec<OsString>,
 }

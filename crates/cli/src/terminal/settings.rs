@@ -73,7 +73,7 @@ pub(crate) struct Settings {
     /// Where the log goes instead of standard error.
     pub(crate) log_file: Option<PathBuf>,
     /// Progress in place, not as lines.
-    live: bool,
+    pub(super) live: bool,
 }
 
 impl Settings {
