@@ -224,10 +224,10 @@ fn remount_read_only(mount: BorrowedFd<'_>) -> Result<(), SyscallError> {
 }
 
 /// Mounts a file system the old way: `mount(2)` with its page of options.
-pub fn mount_with_data(kind: &str, target: impl AsFd, data: &CStr) -> Result<(), SyscallError> {
-    let path = own_path(target.as_fd());
-    rustix::mount::mount(kind, &path, kind, MountFlags::empty(), data)
-        .map_err(|errno| SyscallError::new("mount", format!("{kind:?}, {path:?}, {data:?}"), errno))
+pub fn mount_with_data(kind: &str, target: &Path, data: &CStr) -> Result<(), SyscallError> {
+    rustix::mount::mount(kind, target, kind, MountFlags::empty(), data).map_err(|errno| {
+        SyscallError::new("mount", format!("{kind:?}, {target:?}, {data:?}"), errno)
+    })
 }
 
 /// Takes away the mount at `path`; lazily, so that users of it may finish.

@@ -1,1 +1,138 @@
 //! Overlay file systems in a user namespace.
+//!
+//! | Kernel | How layers are named ([`Naming`]) |
+//! |---|---|
+//! | 6.13 | by descriptor: no names, no length limits |
+//! | 6.8 | one string a layer: `/proc/self/fd/N` |
+//! | 5.11 | one page of options for `mount(2)`, about 200 layers; cloned and unmounted to get a detached mount |
+//!
+//! All of them go by descriptors that were opened in the caller's own mount namespace; the kernel
+//! takes no others. Writable overlays are `volatile`: nothing is on disk before a `syncfs(2)`.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::SyscallError;
+use crate::mount::{self, Attributes, Depth, FileSystem};
+
+/// What is mounted over each other.
+#[derive(Clone, Debug)]
+pub struct Stack<'a> {
+    /// Directories that are not changed, top first. At least one with an upper, two without.
+    pub lowers: Vec<BorrowedFd<'a>>,
+    /// Where changes go; without it the overlay is read-only.
+    pub upper: Option<Upper<'a>>,
+}
+
+/// Where changes of an overlay go.
+#[derive(Clone, Copy, Debug)]
+pub struct Upper<'a> {
+    /// Directory of the changed files.
+    pub files: BorrowedFd<'a>,
+    /// Empty directory on the same file system, for the kernel; good for one mount.
+    pub work: BorrowedFd<'a>,
+}
+
+/// How layers are named to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// `FSCONFIG_SET_FD`.
+    Descriptors,
+    /// `FSCONFIG_SET_STRING`, one layer each.
+    Strings,
+    /// `mount(2)`.
+    Page,
+}
+
+impl Naming {
+    /// The best way that this kernel knows; `directory` is any one of this mount namespace.
+    pub fn probe(directory: impl AsFd) -> Self {
+        let Ok(overlay) = FileSystem::open("overlay") else {
+            return Self::Page;
+        };
+        if overlay.descriptor("lowerdir+", &directory).is_ok() {
+            return Self::Descriptors;
+        }
+        match overlay.string("lowerdir+", &mount::own_path(directory.as_fd())) {
+            Ok(()) => Self::Strings,
+            Err(_) => Self::Page,
+        }
+    }
+}
+
+/// Mounts `stack`, detached.
+pub fn mount(stack: &Stack<'_>, naming: Naming) -> Result<OwnedFd, SyscallError> {
+    let mounted = match naming {
+        Naming::Descriptors | Naming::Strings => mount_by_options(stack, naming)?,
+        Naming::Page => mount_by_page(stack)?,
+    };
+    if let Some(upper) = stack.upper {
+        open_work(upper.work)?;
+    }
+    Ok(mounted)
+}
+
+fn mount_by_options(stack: &Stack<'_>, naming: Naming) -> Result<OwnedFd, SyscallError> {
+    let overlay = FileSystem::open("overlay")?;
+    let name = |key: &str, directory: BorrowedFd<'_>| match naming {
+        Naming::Descriptors => overlay.descriptor(key, directory),
+        Naming::Strings | Naming::Page => overlay.string(key, &mount::own_path(directory)),
+    };
+    overlay.string("source", "ch-image")?;
+    overlay.flag("userxattr")?;
+    for lower in &stack.lowers {
+        name("lowerdir+", *lower)?;
+    }
+    if let Some(upper) = stack.upper {
+        overlay.flag("volatile")?;
+        // Unknown before Linux 6.6; it only spares every upper directory an attribute.
+        let _ = overlay.string("uuid", "null");
+        name("upperdir", upper.files)?;
+        name("workdir", upper.work)?;
+    }
+    overlay.mount(Attributes::empty())
+}
+
+/// Mounts over `/proc`, which only this namespace sees and only for a moment: it is the one directory
+/// that is sure to exist, since the options lead through it.
+fn mount_by_page(stack: &Stack<'_>) -> Result<OwnedFd, SyscallError> {
+    let place = Path::new("/proc");
+    let names: Vec<_> = stack
+        .lowers
+        .iter()
+        .map(|lower| mount::own_path(*lower))
+        .collect();
+    let mut options = format!("userxattr,lowerdir={}", names.join(":"));
+    if let Some(Upper { files, work }) = stack.upper {
+        let (files, work) = (mount::own_path(files), mount::own_path(work));
+        options.push_str(&format!(",volatile,upperdir={files},workdir={work}"));
+    }
+    let options = CString::new(options).expect("numbers and names of ours hold no NUL");
+    mount::mount_with_data("overlay", place, &options)?;
+    let detached = mount::open_place(place).and_then(|root| mount::clone(root, Depth::One));
+    mount::unmount(place)?;
+    detached
+}
+
+/// Opens the kernel's own work directory, mode 000, so that whatever happens to the mounting process,
+/// the owner of these directories can delete them. The kernel goes on working with them.
+fn open_work(work: BorrowedFd<'_>) -> Result<(), SyscallError> {
+    for name in ["work", "work/incompat", "work/incompat/volatile"] {
+        match rustix::fs::chmodat(work, name, Mode::RWXU, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(SyscallError::new("fchmodat", format!("{name:?}"), errno)),
+        }
+    }
+    Ok(())
+}
+
+/// Opens a directory as layer of a [`Stack`]; a relative path starts at the working directory.
+pub fn open_layer(path: &Path) -> Result<OwnedFd, SyscallError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty())
+        .map_err(|errno| SyscallError::new("open", format!("{path:?}, O_PATH|O_DIRECTORY"), errno))
+}
