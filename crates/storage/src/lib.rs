@@ -1,1 +1,70 @@
-//! storage.
+//! The storage directory: everything `ch-image` keeps, in ordinary files of one user.
+//!
+//! ```text
+//! VERSION                  `ch-image storage 1`; written last at creation
+//! oci-layout  index.json   an OCI image layout, for other tools: the images that have a manifest
+//! blobs/sha256/<hex>       manifests, configs, compressed layers, as registries have them
+//! layers/<id>/fs/          files of one layer, never changed once published
+//! layers/<id>/meta.json    what is known of it; its presence makes the layer exist
+//! images/<name>.json       image record; images/deleted/ those that can come back
+//! states/<id>.json         build cache: what a step left behind
+//! mounts/                  cache mounts of `RUN`
+//! tmp/lock                 lock of the whole directory: shared by commands, exclusive for reset
+//! tmp/reset                only while a reset is under way
+//! tmp/<owner>.lock  tmp/<owner>/    work in progress, locked by the process that does it
+//! tmp/locks/<kind>-<key>   key locks: who makes that layer, blob, state, name
+//! tmp/leases/<owner>       layers that a container stands on, locked while it lives
+//! tmp/scaffold-<hash>/     mount points below the lowest layer
+//! tmp/trash/<boot>-<n>     what only waits for being deleted
+//! ```
+//!
+//! # How something comes to exist
+//!
+//! Everything is written in a [`Draft`] below `tmp/` and published with one `rename(2)`: readers see all
+//! of it or nothing, whenever the writer is killed. A power cut is another matter. The **mode** of
+//! `layers/<id>/meta.json`, of a state and of a blob is the mark: `0644` is published but perhaps only in
+//! memory, `0444` was on disk before the mode was changed. [`Storage::commit`] does one `syncfs(2)` and sets
+//! the marks; image records are renamed in only after what they name is marked. What carries no mark and was
+//! written before the last boot is not believed.
+//!
+//! # Invariants
+//!
+//! Nothing outside `tmp/` is opened for writing. No file holds the directory's own path, so it may be moved.
+//! Every directory gives its owner all permissions, so `rm -rf` by the user always works. Nobody waits for
+//! a second key lock while holding one.
+
+mod blobs;
+mod draft;
+mod durability;
+mod images;
+mod layers;
+mod lease;
+pub mod location;
+mod once;
+mod opening;
+mod options;
+mod owner;
+mod sealed;
+mod states;
+mod storage;
+mod sweep;
+mod time;
+mod trash;
+
+pub use blobs::{BlobError, Blobs};
+pub use draft::{BlobDraft, Draft, LayerDraft, PublishError};
+pub use durability::CommitError;
+pub use images::{
+    DamagedRecord, ImageLayer, ImageOrigin, ImageRecord, Images, Listing, RecordError,
+};
+pub use layers::{
+    Engine, Layer, LayerError, LayerId, LayerMeta, Layers, NotALayerId, RootAttributes,
+    WhiteoutEncoding,
+};
+pub use lease::{Lease, LeaseError};
+pub use once::{Key, KeyLock};
+pub use opening::{OpenError, ResetError};
+pub use options::{Holders, Notice, Notify, Options};
+pub use sealed::Damage;
+pub use states::{NotAStateId, StateError, StateId, StateRecord, States};
+pub use storage::Storage;

@@ -6,7 +6,6 @@
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
 use super::{Directory, Kind};
@@ -63,7 +62,7 @@ pub fn remove(
         budget.spend();
         return Ok(true);
     }
-    let top = open_up(parent, name)?;
+    let Some(top) = open_up(parent, name)? else { return Ok(true) };
     let removal = Removal {
         device: attributes.identity.0,
         top,
@@ -115,7 +114,7 @@ impl Removal {
         moved: &mut u64,
         budget: &mut Budget,
     ) -> Result<bool, SyscallError> {
-        let child = open_up(&self.top, name)?;
+        let Some(child) = open_up(&self.top, name)? else { return Ok(true) };
         self.check_device(&child)?;
         for entry in child.entries()? {
             if budget.is_spent() {
@@ -148,7 +147,7 @@ impl Removal {
             *moved += 1;
             match child.rename_new(name, &self.top, &up) {
                 Err(error) if error.errno() == Some(Errno::EXIST) => {}
-                other => return other,
+                other => return absent_is_fine(other),
             }
         }
     }
@@ -165,33 +164,26 @@ impl Removal {
     }
 }
 
-/// Opens a directory that is to be emptied, giving its owner all permissions first if need be.
-fn open_up(parent: &Directory, name: &OsStr) -> Result<Directory, SyscallError> {
-    let closed = match parent.directory(name) {
-        Ok(directory) => {
+/// Opens a directory that is to be emptied, giving its owner all permissions first if need be; nothing if
+/// somebody else has removed it meanwhile.
+fn open_up(parent: &Directory, name: &OsStr) -> Result<Option<Directory>, SyscallError> {
+    match parent.try_directory(name) {
+        Ok(Some(directory)) => {
             let mode = directory.attributes()?.mode;
-            if mode & 0o700 == 0o700 {
-                return Ok(directory);
+            if mode & 0o700 != 0o700 {
+                directory.set_mode(mode | 0o700)?;
             }
-            directory.set_mode(mode | 0o700)?;
-            return Ok(directory);
+            return Ok(Some(directory));
         }
-        Err(error) if error.errno() == Some(Errno::ACCESS) => error,
-        Err(error) => return Err(error),
-    };
-    // The name may be a link by now, and `fchmodat` follows links: so only what was seen to be a directory.
-    match parent.try_attributes_of(name)? {
-        Some(attributes) if attributes.kind == Kind::Directory => {}
-        _ => return Err(closed),
+        Err(error) if error.errno() == Some(Errno::ACCESS) => {}
+        other => return other,
     }
-    rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty()).map_err(|errno| {
-        SyscallError::new(
-            "fchmodat",
-            format!("{:?}, 0700", parent.path().join(name)),
-            errno,
-        )
-    })?;
-    parent.directory(name)
+    // `fchmodat` follows links, so only what is a directory gets here: a link's error is another.
+    match parent.set_mode_of(name, 0o700) {
+        Err(error) if error.errno() == Some(Errno::NOENT) => return Ok(None),
+        other => other?,
+    }
+    parent.try_directory(name)
 }
 
 fn absent_is_fine(result: Result<(), SyscallError>) -> Result<(), SyscallError> {

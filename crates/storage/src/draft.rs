@@ -1,0 +1,264 @@
+//! Drafts: how something half-made becomes something that exists.
+//!
+//! A writer fills a [`Draft`] below `tmp/` and publishes from it with one `rename(2)`. The draft is locked while
+//! its process lives; what is left in it when it is dropped goes to the trash, and the sweep does the same for
+//! the dead.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use ch_linux::SyscallError;
+use ch_linux::tree::Directory;
+use ch_oci::Digest;
+
+use crate::durability::{Object, UNMARKED};
+use crate::opening::names;
+use crate::owner::Owner;
+use crate::storage::lock;
+use crate::sweep::SCAFFOLD_PREFIX;
+use crate::{CommitError, LayerError, LayerId, LayerMeta, StateId, Storage, sealed};
+
+/// In a draft: the layer under construction.
+const LAYER: &str = "layer";
+
+/// Why something can't be published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// No place to work in.
+    #[error("can't write in storage directory")]
+    Draft(#[source] SyscallError),
+    /// A layer can't be written or put in its place.
+    #[error("can't store layer {layer}")]
+    Layer {
+        /// Which.
+        layer: LayerId,
+        /// What failed.
+        source: SyscallError,
+    },
+    /// What is there already of that name can't be looked at.
+    #[error(transparent)]
+    Existing(#[from] LayerError),
+    /// A blob can't be written or put in its place.
+    #[error("can't store blob {digest}")]
+    Blob {
+        /// Which.
+        digest: Digest,
+        /// What failed.
+        source: SyscallError,
+    },
+    /// A state can't be written or put in its place.
+    #[error("can't store state {state}")]
+    State {
+        /// Which.
+        state: StateId,
+        /// What failed.
+        source: SyscallError,
+    },
+    /// An image record can't be written or put in its place.
+    #[error("can't store image {name}")]
+    Image {
+        /// Its name.
+        name: String,
+        /// What failed.
+        source: SyscallError,
+    },
+    /// An image can't have a layer that does not exist.
+    #[error("storage: layer {layer} is missing, needed by {name}")]
+    LayerMissing {
+        /// Which.
+        layer: LayerId,
+        /// Name of the image.
+        name: String,
+    },
+    /// What an image is made of must be on disk before the image is.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// A place for work in progress, gone when dropped.
+#[derive(Debug)]
+pub struct Draft {
+    storage: Storage,
+    owner: Owner,
+}
+
+/// A layer under construction.
+#[derive(Debug)]
+pub struct LayerDraft {
+    /// Will be `layers/<id>`; `owners` may be put beside the files.
+    pub directory: Directory,
+    /// Will be `layers/<id>/fs`.
+    pub files: Directory,
+}
+
+impl Storage {
+    /// Makes a place for work in progress.
+    pub fn draft(&self) -> Result<Draft, PublishError> {
+        let owner = Owner::new(self.inner()).map_err(PublishError::Draft)?;
+        Ok(Draft {
+            storage: self.clone(),
+            owner,
+        })
+    }
+
+    /// Mount points of that hash, as [`Draft::publish_scaffold`] left them.
+    pub fn scaffold(&self, hash: &str) -> Result<Option<Directory>, PublishError> {
+        self.inner()
+            .tmp
+            .try_directory(format!("{SCAFFOLD_PREFIX}{hash}"))
+            .map_err(PublishError::Draft)
+    }
+}
+
+impl Draft {
+    /// `tmp/<owner>`, in which the writer may make what he likes.
+    pub fn directory(&self) -> &Directory {
+        self.owner.directory()
+    }
+
+    /// Path of [`Draft::directory`] relative to the storage directory.
+    pub fn relative_path(&self) -> String {
+        format!("{}/{}", names::TMP, self.owner.name())
+    }
+
+    /// Starts the layer of this draft; there is one.
+    pub fn layer(&self) -> Result<LayerDraft, PublishError> {
+        let make = || {
+            let directory = self.directory().make_directory(LAYER, 0o700)?;
+            let files = directory.make_directory(names::FILES, 0o755)?;
+            Ok(LayerDraft { directory, files })
+        };
+        make().map_err(PublishError::Draft)
+    }
+
+    /// Publishes the layer of this draft as `id`. If that exists, it stays as it is: equal names are equal layers.
+    pub fn publish_layer(&self, id: &LayerId, meta: &LayerMeta) -> Result<(), PublishError> {
+        let inner = self.storage.inner();
+        let failed = |source| PublishError::Layer {
+            layer: id.clone(),
+            source,
+        };
+        let directory = self.directory().directory(LAYER).map_err(failed)?;
+        let bytes = sealed::seal(meta, &inner.origin);
+        directory
+            .write(names::META, UNMARKED, &bytes)
+            .map_err(failed)?;
+        loop {
+            let rename = || {
+                self.directory()
+                    .rename_new(LAYER, &inner.layers, id.as_str())
+            };
+            match self.storage.publish(Object::Layer(id.clone()), rename) {
+                Ok(()) => break,
+                // What is there and not believed is discarded by looking at it.
+                Err(error) if is_taken(&error) => {
+                    if self.storage.layers().get(id)?.is_some() {
+                        return Ok(());
+                    }
+                    self.discard_unbelieved(id)?;
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        lock(&inner.known_layers).insert(id.clone());
+        Ok(())
+    }
+
+    /// Another machine's layer of this name, not marked yet, is of no use to us, nor ours to him: it gives way.
+    fn discard_unbelieved(&self, id: &LayerId) -> Result<(), PublishError> {
+        self.storage
+            .discard(&self.storage.inner().layers, id.as_str())
+            .map_err(|source| PublishError::Layer {
+                layer: id.clone(),
+                source,
+            })
+    }
+
+    /// Starts a blob in this draft; there may be several.
+    pub fn blob(&self) -> Result<BlobDraft<'_>, PublishError> {
+        let name = format!("blob-{}", ch_linux::boot::unique());
+        let file = self
+            .directory()
+            .make_file(&name, UNMARKED)
+            .map_err(PublishError::Draft)?;
+        Ok(BlobDraft {
+            draft: self,
+            name,
+            file,
+        })
+    }
+
+    /// Publishes `bytes` as a blob and returns their digest.
+    pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest, PublishError> {
+        let digest = Digest::of(bytes);
+        let mut blob = self.blob()?;
+        blob.write_all(bytes).map_err(|source| PublishError::Blob {
+            digest: digest.clone(),
+            source: SyscallError::new("write", digest.to_string(), source),
+        })?;
+        blob.publish(&digest)?;
+        Ok(digest)
+    }
+
+    /// Publishes the directory `name` of this draft as the mount points of `hash`, unless they exist.
+    pub fn publish_scaffold(&self, name: &str, hash: &str) -> Result<Directory, PublishError> {
+        let tmp = &self.storage.inner().tmp;
+        let place = format!("{SCAFFOLD_PREFIX}{hash}");
+        match self.directory().rename_new(name, tmp, &place) {
+            Err(error) if !is_taken(&error) => return Err(PublishError::Draft(error)),
+            _ => {}
+        }
+        tmp.directory(&place).map_err(PublishError::Draft)
+    }
+
+    /// The storage directory it belongs to.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+}
+
+fn is_taken(error: &SyscallError) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
+    )
+}
+
+/// A blob under construction.
+#[derive(Debug)]
+pub struct BlobDraft<'a> {
+    draft: &'a Draft,
+    name: String,
+    file: File,
+}
+
+impl BlobDraft<'_> {
+    /// Publishes what was written as the blob `digest`, which the caller has computed or checked.
+    pub fn publish(self, digest: &Digest) -> Result<(), PublishError> {
+        let storage = &self.draft.storage;
+        let publish = || {
+            let blobs = &storage.inner().blobs;
+            let directory = blobs.ensure_directory(digest.algorithm().name())?;
+            let rename = || {
+                self.draft
+                    .directory()
+                    .rename(&self.name, &directory, digest.hex())
+            };
+            storage.publish(Object::Blob(digest.clone()), rename)
+        };
+        publish().map_err(|source| PublishError::Blob {
+            digest: digest.clone(),
+            source,
+        })
+    }
+}
+
+impl Write for BlobDraft<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

@@ -1,0 +1,66 @@
+//! `index.json`: the images as other tools see them, which read the directory as an OCI image layout.
+//!
+//! Made from the records each time one changes, never read by us. Images that were built here have no
+//! manifest before they are pushed or exported, and are not in it.
+
+use std::ffi::OsStr;
+
+use ch_linux::SyscallError;
+use ch_linux::lock;
+use ch_oci::{Descriptor, OrderedMap, media_type};
+use serde::Serialize;
+
+use super::{ImageRecord, Images};
+use crate::Storage;
+use crate::durability::UNMARKED;
+use crate::opening::names;
+
+/// What an OCI layout calls the name of an image.
+const NAME: &str = "org.opencontainers.image.ref.name";
+
+/// The lock of the index. Whoever holds it waits for nothing else, so it may be taken under a key lock.
+const LOCK: &str = "index";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Layout {
+    schema_version: u32,
+    media_type: &'static str,
+    manifests: Vec<Descriptor>,
+}
+
+/// Brings `index.json` up to date.
+pub(super) fn update(storage: &Storage) -> Result<(), SyscallError> {
+    let inner = storage.inner();
+    let locks = inner.tmp.ensure_directory(names::LOCKS)?;
+    let _lock = lock::lock_name(&locks, OsStr::new(LOCK), Some(&mut |_| {}))?;
+    // What can't be listed can't be shown to others either; whoever lists says so.
+    let images = Images::new(storage)
+        .list()
+        .map(|listing| listing.images)
+        .unwrap_or_default();
+    let layout = Layout {
+        schema_version: 2,
+        media_type: media_type::OCI_INDEX,
+        manifests: images.into_iter().filter_map(entry).collect(),
+    };
+    let mut bytes = serde_json::to_vec_pretty(&layout).expect("descriptors can be printed");
+    bytes.push(b'\n');
+    if inner.root.try_read(names::INDEX)?.as_deref() == Some(&bytes) {
+        return Ok(());
+    }
+    let scratch = storage.scratch()?;
+    let draft = ch_linux::boot::unique();
+    scratch.directory().write(&draft, UNMARKED, &bytes)?;
+    scratch
+        .directory()
+        .rename(&draft, &inner.root, names::INDEX)
+}
+
+fn entry(image: ImageRecord) -> Option<Descriptor> {
+    let mut manifest = image.manifest?;
+    let mut annotations = OrderedMap::default();
+    annotations.insert(NAME, image.name.to_string());
+    manifest.annotations = Some(annotations);
+    Some(manifest)
+}

@@ -1,0 +1,288 @@
+//! Images: records of what is stored under a name.
+//!
+//! A record is found by what its name *means* (`debian`, `debian:latest` and `docker.io/library/debian` are one
+//! image), and keeps the spelling of the user. So the file is named by the meaning, in file form: replacing an
+//! image is one `rename(2)` whatever the spelling. A record is renamed in only after every layer and
+//! blob that it names was marked as being on disk.
+
+mod index;
+mod name;
+mod pattern;
+mod record;
+
+use std::fs::File;
+use std::io;
+
+use ch_linux::SyscallError;
+use ch_linux::sync;
+use ch_linux::tree::{Directory, Kind};
+use ch_oci::Reference;
+
+pub(crate) use name::record_name;
+pub use record::{ImageLayer, ImageOrigin, ImageRecord};
+
+use crate::durability::{Object, UNMARKED};
+use crate::opening::names;
+use crate::sealed::{self, Damage, Sealed};
+use crate::{LayerError, LayerId, PublishError, Storage};
+use pattern::Pattern;
+
+const EXTENSION: &str = ".json";
+
+/// Why an image can't be looked at. One that is not there is no error.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The system says no.
+    #[error("can't read image records: {path}")]
+    Read {
+        /// Path below the storage directory.
+        path: String,
+        /// What failed.
+        source: SyscallError,
+    },
+    /// The record is there and not what was written.
+    #[error("storage: can't parse {}:{}", .0.path, .0.damage.line())]
+    Damaged(#[source] DamagedRecord),
+    /// The image has lost a layer.
+    #[error("storage: layer {layer} is missing, needed by {name}")]
+    LayerMissing {
+        /// The layer.
+        layer: LayerId,
+        /// Name of the image.
+        name: String,
+    },
+    /// One of its layers can't be looked at.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+}
+
+impl RecordError {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Damaged(_) => Some("ch-image build-cache --verify --repair".to_owned()),
+            Self::LayerMissing { name, .. } => Some(format!("pull or build again: {name}")),
+            Self::Read { .. } | Self::Layer(_) => None,
+        }
+    }
+}
+
+/// A record that can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{damage}")]
+pub struct DamagedRecord {
+    /// Its path below the storage directory.
+    pub path: String,
+    /// What is wrong with it.
+    pub damage: Damage,
+}
+
+/// All records of one kind.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Sorted by the file form of their names.
+    pub images: Vec<ImageRecord>,
+    /// What is there and can't be read.
+    pub damaged: Vec<DamagedRecord>,
+}
+
+/// The images of a storage directory.
+#[derive(Debug, Clone, Copy)]
+pub struct Images<'a> {
+    storage: &'a Storage,
+}
+
+impl<'a> Images<'a> {
+    pub(crate) fn new(storage: &'a Storage) -> Self {
+        Self { storage }
+    }
+
+    /// The image that `reference` means, or nothing.
+    pub fn get(&self, reference: &Reference) -> Result<Option<ImageRecord>, RecordError> {
+        let file = format!("{}{EXTENSION}", record_name(reference));
+        match read(&self.storage.inner().images, names::IMAGES, &file)? {
+            Some(Ok(record)) => Ok(Some(record)),
+            Some(Err(damaged)) => Err(RecordError::Damaged(damaged)),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes sure that all layers of `record` are there.
+    pub fn check_layers(&self, record: &ImageRecord) -> Result<(), RecordError> {
+        for layer in &record.layers {
+            if !self.storage.layers().contains(&layer.id)? {
+                let (layer, name) = (layer.id.clone(), record.name.to_string());
+                return Err(RecordError::LayerMissing { layer, name });
+            }
+        }
+        Ok(())
+    }
+
+    /// All images.
+    pub fn list(&self) -> Result<Listing, RecordError> {
+        list(&self.storage.inner().images, names::IMAGES)
+    }
+
+    /// Images that were deleted and can come back.
+    pub fn deleted(&self) -> Result<Listing, RecordError> {
+        let path = format!("{}/{}", names::IMAGES, names::DELETED);
+        let failed = |source| RecordError::Read {
+            path: path.clone(),
+            source,
+        };
+        let images = &self.storage.inner().images;
+        match images.try_directory(names::DELETED).map_err(failed)? {
+            Some(directory) => list(&directory, &path),
+            None => Ok(Listing::default()),
+        }
+    }
+
+    /// The images that an operand of `delete` stands for: by meaning if it has no wildcard, else by file form;
+    /// and the stages of such a build.
+    pub fn matching(&self, glob: &str) -> Result<Vec<ImageRecord>, RecordError> {
+        let pattern = Pattern::new(glob);
+        let images = self.list()?.images;
+        Ok(images
+            .into_iter()
+            .filter(|image| pattern.matches(&image.name))
+            .collect())
+    }
+
+    /// Stores `record` under its name, in place of the image that had it; says whether anything changed.
+    ///
+    /// What it names is taken to disk first, unless it is there. An unchanged image costs nothing.
+    pub fn put(&self, record: &ImageRecord) -> Result<bool, PublishError> {
+        let failed = |source| PublishError::Image {
+            name: record.name.to_string(),
+            source,
+        };
+        let file = format!("{}{EXTENSION}", record_name(&record.name));
+        let inner = self.storage.inner();
+        if let Ok(Some(Ok(old))) = read(&inner.images, names::IMAGES, &file)
+            && old.says_the_same(record)
+        {
+            return Ok(false);
+        }
+        let scratch = self.storage.scratch().map_err(failed)?;
+        let draft = ch_linux::boot::unique();
+        let bytes = sealed::seal(record, &inner.origin);
+        scratch
+            .directory()
+            .write(&draft, UNMARKED, &bytes)
+            .map_err(failed)?;
+        self.require_parts(record)?;
+        // The content of the record is on disk before its name, too.
+        if !self.storage.checkpoint()? && inner.durability.is_enabled() {
+            scratch
+                .directory()
+                .file(&draft)
+                .and_then(|file: File| sync::file(file))
+                .map_err(failed)?;
+        }
+        scratch
+            .directory()
+            .rename(&draft, &inner.images, &file)
+            .map_err(failed)?;
+        inner.durability.record_changed();
+        index::update(self.storage).map_err(failed)?;
+        Ok(true)
+    }
+
+    /// Makes pending what `record` names and nobody has seen on disk yet.
+    fn require_parts(&self, record: &ImageRecord) -> Result<(), PublishError> {
+        let failed = |source| PublishError::Image {
+            name: record.name.to_string(),
+            source,
+        };
+        for layer in &record.layers {
+            if !self.storage.layers().contains(&layer.id)? {
+                let (layer, name) = (layer.id.clone(), record.name.to_string());
+                return Err(PublishError::LayerMissing { layer, name });
+            }
+            if !self.storage.layers().is_marked(&layer.id).map_err(failed)? {
+                let object = Object::Layer(layer.id.clone());
+                self.storage.publish(object, || Ok(())).map_err(failed)?;
+            }
+        }
+        for digest in record.blobs() {
+            // Opening an unmarked blob makes it pending; one that was pruned is no harm.
+            self.storage
+                .blobs()
+                .open(digest)
+                .map_err(|error| PublishError::Image {
+                    name: record.name.to_string(),
+                    source: error.into_source(),
+                })?;
+        }
+        Ok(())
+    }
+
+    /// Takes away the image that `reference` means; says whether there was one. It can come back: the last one
+    /// of a name is kept in `images/deleted/`.
+    pub fn delete(&self, reference: &Reference) -> Result<bool, RecordError> {
+        let file = format!("{}{EXTENSION}", record_name(reference));
+        let path = format!("{}/{file}", names::IMAGES);
+        let failed = |source| RecordError::Read {
+            path: path.clone(),
+            source,
+        };
+        let inner = self.storage.inner();
+        let deleted = inner
+            .images
+            .ensure_directory(names::DELETED)
+            .map_err(failed)?;
+        match inner.images.rename(&file, &deleted, &file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(failed)?,
+        }
+        inner.durability.record_changed();
+        index::update(self.storage).map_err(failed)?;
+        Ok(true)
+    }
+}
+
+/// The record in `file`, or what is wrong with it, or nothing.
+fn read(
+    directory: &Directory,
+    path: &str,
+    file: &str,
+) -> Result<Option<Result<ImageRecord, DamagedRecord>>, RecordError> {
+    let path = format!("{path}/{file}");
+    let bytes = match directory.try_read(file) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(None),
+        Err(source) => return Err(RecordError::Read { path, source }),
+    };
+    Ok(Some(match sealed::unseal(&bytes) {
+        Ok(Sealed { value, .. }) => Ok(value),
+        Err(damage) => Err(DamagedRecord { path, damage }),
+    }))
+}
+
+fn list(directory: &Directory, path: &str) -> Result<Listing, RecordError> {
+    let failed = |source| RecordError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut listing = Listing::default();
+    for entry in directory.entries().map_err(failed)? {
+        let Some(file) = entry.name.to_str().filter(|name| name.ends_with(EXTENSION)) else {
+            continue;
+        };
+        if entry.kind != Kind::File {
+            continue;
+        }
+        match read(directory, path, file)? {
+            Some(Ok(record)) => listing.images.push(record),
+            Some(Err(damaged)) => listing.damaged.push(damaged),
+            None => {}
+        }
+    }
+    listing
+        .images
+        .sort_by_cached_key(|record| record.name.file_form());
+    listing
+        .damaged
+        .sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(listing)
+}

@@ -1,0 +1,149 @@
+//! Operands of `delete`: a name, or a pattern over the file forms of names, as Python's `fnmatch` has it.
+
+use ch_oci::Reference;
+
+use super::name::record_name;
+
+/// What a name must look like.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    /// The file whose image is meant, where there is no wildcard.
+    record: Option<String>,
+    glob: Vec<char>,
+    stages: Vec<char>,
+}
+
+impl Pattern {
+    pub(super) fn new(text: &str) -> Self {
+        let has_wildcard = text.contains(['*', '?', '[']);
+        let reference = (!has_wildcard)
+            .then(|| Reference::parse(text).ok())
+            .flatten();
+        let form = text.replace('/', "%").replace(':', "+");
+        Self {
+            record: reference.as_ref().map(record_name),
+            stages: format!("{form}_stage[0-9]*").chars().collect(),
+            glob: form.chars().collect(),
+        }
+    }
+
+    pub(super) fn matches(&self, name: &Reference) -> bool {
+        let form: Vec<char> = name.file_form().chars().collect();
+        let itself = match &self.record {
+            Some(record) => *record == record_name(name),
+            None => matches(&self.glob, &form),
+        };
+        itself || matches(&self.stages, &form)
+    }
+}
+
+/// `*`, `?`, `[abc]`, `[!a-z]`; a bracket that is never closed stands for itself. No recursion: a star is the only
+/// thing to come back to, and only the last one.
+fn matches(glob: &[char], name: &[char]) -> bool {
+    let (mut at, mut from) = (0, 0);
+    let mut last_star: Option<(usize, usize)> = None;
+    while from < name.len() {
+        if glob.get(at) == Some(&'*') {
+            last_star = Some((at + 1, from));
+            at += 1;
+            continue;
+        }
+        match one(&glob[at..], name[from]) {
+            Some(used) => {
+                at += used;
+                from += 1;
+            }
+            None => match last_star {
+                Some((after, start)) => {
+                    last_star = Some((after, start + 1));
+                    (at, from) = (after, start + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    glob[at..].iter().all(|rest| *rest == '*')
+}
+
+/// How much of `glob` matches the one character `wanted`, if it does.
+fn one(glob: &[char], wanted: char) -> Option<usize> {
+    match glob.first()? {
+        '?' => Some(1),
+        '[' => match bracket(glob) {
+            Some((set, length)) => contains(set, wanted).then_some(length),
+            None => (wanted == '[').then_some(1),
+        },
+        literal => (*literal == wanted).then_some(1),
+    }
+}
+
+/// What is between the brackets, and how long they are with it. A `]` right after the opening belongs to the set.
+fn bracket(glob: &[char]) -> Option<(&[char], usize)> {
+    let first = if glob.get(1) == Some(&'!') { 3 } else { 2 };
+    let close = (first..glob.len()).find(|position| glob[*position] == ']')?;
+    Some((&glob[1..close], close + 1))
+}
+
+fn contains(set: &[char], wanted: char) -> bool {
+    let (negated, mut rest) = match set.split_first() {
+        Some(('!', rest)) => (true, rest),
+        _ => (false, set),
+    };
+    let mut found = false;
+    while let Some(first) = rest.first() {
+        if let [low, '-', high, ..] = rest {
+            found |= (*low..=*high).contains(&wanted);
+            rest = &rest[3..];
+        } else {
+            found |= *first == wanted;
+            rest = &rest[1..];
+        }
+    }
+    found != negated
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matched(pattern: &str, name: &str) -> bool {
+        Pattern::new(pattern).matches(&Reference::parse(name).unwrap())
+    }
+
+    #[test]
+    fn wildcards_are_those_of_fnmatch() {
+        for (pattern, name, expected) in [
+            ("*", "example.com/a/b:1", true),
+            ("deb*", "debian:12", true),
+            ("deb*1?", "debian:12", true),
+            ("*bian", "debian:12", false),
+            ("[ab]x", "bx", true),
+            ("[!ab]x", "bx", false),
+            ("[a-c]x", "bx", true),
+            ("[x", "x", false),
+            ("example.com/*:1", "example.com/a/b:1", true),
+            ("example.com%*", "example.com/a/b:1", true),
+            ("a*b*c", "aXXbYYbZZc".to_lowercase().as_str(), true),
+            ("?", "ab", false),
+        ] {
+            assert_eq!(matched(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn plain_names_mean_what_they_mean_everywhere() {
+        assert!(matched("foo:latest", "foo"), "V-cmd-43");
+        assert!(matched("docker.io/library/debian:12", "debian:12"));
+        assert!(!matched("foo", "foo:1"));
+        assert!(!matched("foo", "foobar"));
+    }
+
+    #[test]
+    fn stages_of_a_build_belong_to_it() {
+        assert!(matched("foo", "foo_stage0"));
+        assert!(matched("foo", "foo_stage12"));
+        assert!(matched("fo?", "foo_stage1"));
+        assert!(!matched("foo", "foo_stage"));
+        assert!(!matched("foo", "foo_stagex"));
+    }
+}

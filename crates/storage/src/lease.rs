@@ -1,0 +1,80 @@
+//! Leases: layers that a container stands on, which nobody may free while it lives.
+//!
+//! A lease is a locked file that lists layer IDs. The lock is the open descriptor's, so it can be handed to
+//! the container's command, which keeps the lease until it ends, without any other process.
+
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+
+use ch_linux::SyscallError;
+use ch_linux::lock::{self, Sharing};
+
+use crate::opening::names;
+use crate::{LayerError, LayerId, Storage};
+
+/// Why layers can't be leased.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// One of them is not there, or not to be believed.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// One of them is not there.
+    #[error("storage: layer {layer} is missing")]
+    Missing {
+        /// Which.
+        layer: LayerId,
+    },
+    /// The list can't be written.
+    #[error("can't hold on to the layers of the image")]
+    Write(#[source] SyscallError),
+}
+
+/// A claim on layers, held as long as the descriptor or a duplicate of it is open.
+#[derive(Debug)]
+pub struct Lease {
+    descriptor: OwnedFd,
+}
+
+impl Lease {
+    /// The descriptor that holds the claim; close-on-exec.
+    pub fn into_descriptor(self) -> OwnedFd {
+        self.descriptor
+    }
+}
+
+impl Storage {
+    /// Claims `layers`, all of which must exist, until the lease is dropped.
+    pub fn lease(&self, layers: &[LayerId]) -> Result<Lease, LeaseError> {
+        let lease = self.write_lease(layers).map_err(LeaseError::Write)?;
+        // Only now: what exists after the lease is there can't be freed any more.
+        for layer in layers {
+            if !self.layers().contains(layer)? {
+                return Err(LeaseError::Missing {
+                    layer: layer.clone(),
+                });
+            }
+        }
+        Ok(lease)
+    }
+
+    fn write_lease(&self, layers: &[LayerId]) -> Result<Lease, SyscallError> {
+        let leases = self.inner().tmp.ensure_directory(names::LEASES)?;
+        let mut text: String = layers.iter().map(|layer| format!("{layer}\n")).collect();
+        text.push_str("end\n");
+        loop {
+            let name = ch_linux::boot::unique();
+            let mut file = leases.make_file(&name, 0o600)?;
+            // A sweep may come before the lock; then the file is gone, and another is made.
+            if !lock::try_lock(&file, Sharing::Exclusive)? {
+                continue;
+            }
+            file.write_all(text.as_bytes())
+                .map_err(|source| SyscallError::new("write", format!("{name:?}"), source))?;
+            if leases.try_attributes_of(&name)?.is_some() {
+                return Ok(Lease {
+                    descriptor: file.into(),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The trash: what only waits for being deleted.
+//!
+//! Deleting many files slows down the creation of others for a minute on ext4, so nothing is deleted
+//! before or while a command works: it is renamed into `tmp/trash/<boot>-<number>`, and the trash is
+//! emptied, a little at a time, when nobody waits any more.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use ch_linux::SyscallError;
+use ch_linux::tree::{self, Budget, Directory};
+
+use crate::layers::LayerMeta;
+use crate::opening::names;
+use crate::{Notice, Storage, sealed};
+
+/// More than this in the trash is deleted to the end.
+const TOO_MUCH: u64 = 10 << 30;
+
+/// Moves `name` of `directory` to the trash; it may be gone already.
+pub(crate) fn discard(
+    trash: &Directory,
+    boot: &str,
+    directory: &Directory,
+    name: impl AsRef<OsStr>,
+) -> Result<(), SyscallError> {
+    let place = format!("{boot}-{}", ch_linux::boot::unique());
+    match directory.rename(name, trash, place) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+impl Storage {
+    /// Empties the trash a little: for at most 50 ms or 1,000 entries, unless it holds too much.
+    ///
+    /// To be called after success was reported. What can't be deleted stays; nobody is harmed.
+    pub fn tidy(&self) -> Result<(), SyscallError> {
+        if self.trashed_bytes()? > self.most_trash()? {
+            self.inner().options.notify.send(&Notice::EmptyingTrash);
+            return self.empty_trash(Budget::UNLIMITED).map(|_| ());
+        }
+        self.empty_trash(Budget::new(1_000, Duration::from_millis(50)))
+            .map(|_| ())
+    }
+
+    /// Deletes what is in the trash as far as `budget` goes; says whether all is gone.
+    pub fn empty_trash(&self, mut budget: Budget) -> Result<bool, SyscallError> {
+        let trash = &self.inner().trash;
+        for entry in trash.entries()? {
+            if budget.is_spent() || !tree::remove(trash, &entry.name, &mut budget)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Ten GiB, or a fifth of what is free, if that is less.
+    fn most_trash(&self) -> Result<u64, SyscallError> {
+        let free = ch_linux::sync::describe(&self.inner().root)?.free;
+        Ok(TOO_MUCH.min(free / 5))
+    }
+
+    /// Size of the trash, as far as it is layers, which know theirs. Looking at the rest would cost as
+    /// much as deleting it.
+    fn trashed_bytes(&self) -> Result<u64, SyscallError> {
+        let trash = &self.inner().trash;
+        let mut bytes = 0;
+        for entry in trash.entries()? {
+            let Ok(item) = trash.directory(&entry.name) else {
+                continue;
+            };
+            let meta = item.try_read(names::META)?.unwrap_or_default();
+            if let Ok(meta) = sealed::unseal::<LayerMeta>(&meta) {
+                bytes += meta.value.bytes;
+            }
+        }
+        Ok(bytes)
+    }
+}
