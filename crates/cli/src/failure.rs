@@ -106,6 +106,36 @@ impl Failure {
     }
 }
 
+/// A library error that knows what the user can do about it.
+pub(crate) trait Advice: Error {
+    /// The hint, if there is one.
+    fn advice(&self) -> Option<String>;
+}
+
+/// The failure of an operation, with its hint.
+pub(crate) fn advised(error: impl Advice) -> Failure {
+    let hint = error.advice();
+    Failure::from(error).with_any_hint(hint)
+}
+
+/// Says that errors of these types have a method `hint`.
+macro_rules! with_hints {
+    ($($error:ty),+ $(,)?) => {
+        $(impl Advice for $error {
+            fn advice(&self) -> Option<String> {
+                self.hint().map(|hint| hint.to_string())
+            }
+        })+
+    };
+}
+
+with_hints!(
+    ch_oci::ReferenceError,
+    ch_storage::OpenError,
+    ch_storage::RecordError,
+    ch_storage::ResetError,
+);
+
 /// `text` without the error number that `std` puts behind the kernel's words.
 fn without_numbers(text: String) -> String {
     match text.rsplit_once(" (os error ") {

@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use ch_oci::{Reference, RegistryDefaults};
+use ch_storage::{Notice, Notify, Storage};
 
 use super::common::Common;
 use super::location::storage_location;
-use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::environment::{self, Environment};
+use crate::failure::{Failure, advised};
 use crate::terminal::Terminal;
 
 /// The surroundings of one command.
@@ -28,4 +32,67 @@ impl Context {
             &self.terminal,
         )
     }
+
+    /// The storage directory, for a command that writes; made if there is none.
+    pub(crate) fn storage(&self) -> Result<Storage, Failure> {
+        Storage::open(&self.storage_path()?, self.storage_options()).map_err(advised)
+    }
+
+    /// The storage directory, for a command that makes none.
+    pub(crate) fn existing_storage(&self) -> Result<Option<Storage>, Failure> {
+        Storage::open_existing(&self.storage_path()?, self.storage_options()).map_err(advised)
+    }
+
+    /// How the storage directory is used.
+    pub(crate) fn storage_options(&self) -> ch_storage::Options {
+        let default = ch_storage::Options::default();
+        let sync = self.environment.text(environment::CH_IMAGE_SYNC);
+        ch_storage::Options {
+            locking: !self.common.no_lock,
+            lock_timeout: self
+                .common
+                .lock_timeout
+                .map_or(default.lock_timeout, Duration::from_secs),
+            sync: !self.common.no_sync && sync.as_deref() != Some("no"),
+            boot: self.environment.text(environment::CH_IMAGE_TEST_BOOT_ID),
+            notify: notify(Arc::clone(&self.terminal)),
+        }
+    }
+
+    /// The registry for references that name none.
+    pub(crate) fn registry_defaults(&self) -> Result<RegistryDefaults, Failure> {
+        let default = RegistryDefaults::default();
+        let Some(host) = self.environment.text(environment::CH_REGY_DEFAULT_HOST) else {
+            return Ok(default);
+        };
+        let port = match self.environment.text(environment::CH_REGY_DEFAULT_PORT) {
+            None => None,
+            Some(port) => Some(port.parse().map_err(|_| {
+                let variable = environment::CH_REGY_DEFAULT_PORT;
+                Failure::new(format_args!("${variable}: not a port number: {port}"))
+            })?),
+        };
+        let prefix = self.environment.text(environment::CH_REGY_PATH_PREFIX);
+        Ok(RegistryDefaults {
+            host,
+            port,
+            path_prefix: prefix.unwrap_or_default(),
+        })
+    }
+}
+
+/// An image reference as a user wrote it.
+pub(crate) fn reference(text: &str) -> Result<Reference, Failure> {
+    Reference::parse(text).map_err(advised)
+}
+
+/// Shows what the storage directory tells.
+fn notify(terminal: Arc<Terminal>) -> Notify {
+    Notify::new(move |notice| match notice {
+        Notice::Initializing { .. } | Notice::WaitingForLock(_) | Notice::WaitingForDisk => {
+            terminal.info(notice);
+        }
+        Notice::SmallMemory { .. } => terminal.warning(notice),
+        Notice::Swept { .. } | Notice::EmptyingTrash => terminal.verbose(notice),
+    })
 }

@@ -1,7 +1,10 @@
-//! `ch-image delete`.
-use super::{Context, Done};
-use crate::failure::Failure;
+//! `ch-image delete`: removes images by name or pattern.
+
+use ch_storage::Storage;
 use clap::Args;
+
+use super::{Context, Done};
+use crate::failure::{Failure, advised};
 
 /// Arguments of `delete`.
 #[derive(Debug, Args)]
@@ -10,6 +13,50 @@ pub(crate) struct DeleteArgs {
     #[arg(value_name = "IMAGE_GLOB", required = true)]
     globs: Vec<String>,
 }
-pub(super) fn run(_: &DeleteArgs, _: &Context) -> Done {
-    Err(Failure::new("x"))
+
+/// Deletes what each operand describes; one that describes nothing does not keep the others.
+pub(super) fn run(arguments: &DeleteArgs, context: &Context) -> Done {
+    // A directory that is not there is not made only to find nothing in it.
+    let storage = match context.existing_storage()? {
+        Some(_) => Some(context.storage()?),
+        None => None,
+    };
+    let mut invalid = 0;
+    for glob in &arguments.globs {
+        let deleted = match &storage {
+            Some(storage) => delete(glob, storage, context)?,
+            None => 0,
+        };
+        if deleted == 0 {
+            let message = format_args!("no matching image, can't delete: {glob}");
+            context.terminal.error(&Failure::new(message));
+            invalid += 1;
+        }
+    }
+    if let Some(storage) = storage {
+        storage.commit()?;
+    }
+    if invalid > 0 {
+        return Err(Failure::new(format_args!(
+            "unable to delete {invalid} invalid image(s)"
+        )));
+    }
+    Ok(())
+}
+
+/// Deletes what `glob` describes and says how many images that were.
+fn delete(glob: &str, storage: &Storage, context: &Context) -> Result<usize, Failure> {
+    let images = storage.images();
+    let matching = images.matching(glob).map_err(advised)?;
+    let mut deleted = 0;
+    for image in &matching {
+        // Another command may have been faster.
+        if images.delete(&image.name).map_err(advised)? {
+            context
+                .terminal
+                .info(format_args!("deleting image: {}", image.name));
+            deleted += 1;
+        }
+    }
+    Ok(deleted)
 }

@@ -1,7 +1,14 @@
-//! `ch-image list`.
-use super::{Context, Done};
-use crate::failure::Failure;
+//! `ch-image list`: what is stored, or everything about one image.
+
+use ch_oci::{ImageConfig, Reference};
+use ch_storage::{ImageRecord, Storage};
 use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::context::reference;
+use super::{Context, Done};
+use crate::failure::{Failure, advised};
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -14,10 +21,114 @@ pub(crate) struct ListArgs {
     #[arg(value_name = "IMAGE_REF")]
     image: Option<String>,
 
-    /// Ask no registry
+    /// With IMAGE_REF: ask no registry
     #[arg(long)]
     local: bool,
 }
-pub(super) fn run(_: &ListArgs, _: &Context) -> Done {
-    Err(Failure::new("x"))
+
+/// Prints names, or details of one image.
+pub(super) fn run(arguments: &ListArgs, context: &Context) -> Done {
+    match &arguments.image {
+        None => names(arguments.long, context),
+        Some(image) if arguments.local => details(&reference(image)?, context),
+        Some(_) => Err(Failure::not_yet("list IMAGE_REF without --local")),
+    }
+}
+
+/// One name per line.
+fn names(long: bool, context: &Context) -> Done {
+    let Some(storage) = context.existing_storage()? else {
+        return Ok(());
+    };
+    let listing = storage.images().list().map_err(advised)?;
+    for damaged in &listing.damaged {
+        let place = format_args!("storage: can't parse {}", damaged.path);
+        context.terminal.warning(place);
+    }
+    let names: Vec<String> = listing
+        .images
+        .iter()
+        .map(|image| image.name.to_string())
+        .collect();
+    let width = if long {
+        names.iter().map(String::len).max().unwrap_or_default()
+    } else {
+        0
+    };
+    let mut text = String::new();
+    for (name, image) in names.iter().zip(&listing.images) {
+        text.push_str(&line(name, width, long.then_some(image.created)));
+    }
+    context.terminal.output(text)
+}
+
+/// One line of the listing.
+fn line(name: &str, width: usize, changed: Option<Timestamp>) -> String {
+    match changed {
+        None => format!("{name}\n"),
+        Some(time) => format!("{name:width$} | {}\n", ctime(time, &TimeZone::system())),
+    }
+}
+
+/// What is known here about one image.
+fn details(image: &Reference, context: &Context) -> Done {
+    let record = match context.existing_storage()? {
+        Some(storage) => storage.images().get(image).map_err(advised)?,
+        None => None,
+    };
+    let local = record.as_ref().map_or("no".to_owned(), in_storage);
+    let state = record.as_ref().and_then(|record| record.state.as_ref());
+    let cached = state.map_or("no".to_owned(), |state| {
+        format!("yes (state ID {})", state.to_string()[..4].to_uppercase())
+    });
+    let name = record.as_ref().map_or(image, |record| &record.name);
+    let text = format!(
+        "details of image:    {name}\nin local storage:    {local}\nin build cache:      {cached}\n"
+    );
+    context.terminal.output(text)
+}
+
+/// `yes (amd64), modified: Mon Nov 23 17:25:05 2026`.
+fn in_storage(record: &ImageRecord) -> String {
+    let platform = ImageConfig::parse(&record.config)
+        .ok()
+        .and_then(|config| config.platform());
+    let architecture = platform.map_or("unknown".to_owned(), |it| it.architecture_name());
+    let incomplete = if record.incomplete {
+        " incomplete,"
+    } else {
+        ""
+    };
+    let time = ctime(record.created, &TimeZone::system());
+    format!("yes ({architecture}),{incomplete} modified: {time}")
+}
+
+/// `time` as the C library prints it.
+fn ctime(time: Timestamp, zone: &TimeZone) -> String {
+    time.to_zoned_datetime(zone.clone())
+        .strftime("%a %b %e %H:%M:%S %Y")
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_look_as_those_of_the_c_library() {
+        let cases = [
+            ("2026-11-23T17:25:05Z", "Mon Nov 23 17:25:05 2026"),
+            ("2026-11-03T07:05:09Z", "Tue Nov  3 07:05:09 2026"),
+        ];
+        for (time, expected) in cases {
+            assert_eq!(ctime(time.parse().unwrap(), &TimeZone::UTC), expected);
+        }
+    }
+
+    #[test]
+    fn long_lines_are_aligned() {
+        let time = "2026-11-23T17:25:05Z".parse().unwrap();
+        assert!(line("foo", 15, Some(time)).starts_with("foo             | "));
+        assert_eq!(line("foo", 0, None), "foo\n");
+    }
 }
