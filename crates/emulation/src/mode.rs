@@ -4,11 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use ch_linux::seccomp::Instruction;
+use serde::{Deserialize, Serialize};
 
 use crate::filter;
 
 /// How root is emulated while a command runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Mode {
     /// Calls that need privileges succeed without doing anything, and nothing is remembered.
     Seccomp,

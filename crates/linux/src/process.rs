@@ -5,10 +5,12 @@
 
 use std::ffi::{CStr, CString, OsStr, c_char};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{PidfdFlags, WaitOptions, WaitStatus};
 
 pub use rustix::process::Pid;
@@ -210,6 +212,26 @@ pub fn new_session_keyring() -> Result<(), SyscallError> {
     Ok(())
 }
 
+/// Waits until one of `descriptors` can be read or is closed on the other side, or `limit` has passed;
+/// says of each whether it is so.
+pub fn wait_readable(
+    descriptors: &[BorrowedFd<'_>],
+    limit: Option<Duration>,
+) -> Result<Vec<bool>, SyscallError> {
+    let failed = |source| SyscallError::new("poll", format!("{} files", descriptors.len()), source);
+    let mut files: Vec<PollFd<'_>> =
+        descriptors.iter().map(|file| PollFd::from_borrowed_fd(*file, PollFlags::IN)).collect();
+    let limit = limit
+        .map(Timespec::try_from)
+        .transpose()
+        .map_err(|_| failed(rustix::io::Errno::INVAL))?;
+    match rustix::event::poll(&mut files, limit.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(source) => return Err(failed(source)),
+    }
+    Ok(files.iter().map(|file| !file.revents().is_empty()).collect())
+}
+
 /// Sets the bits that are taken away from the modes of new files.
 pub fn set_file_mode_mask(mask: u32) {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
@@ -219,25 +241,6 @@ pub fn set_file_mode_mask(mask: u32) {
 pub fn change_directory(path: &Path) -> Result<(), SyscallError> {
     rustix::process::chdir(path)
         .map_err(|source| SyscallError::new("chdir", format!("{path:?}"), source))
-}
-
-/// Changes the working directory to `directory`.
-pub fn change_directory_to(directory: impl AsFd) -> Result<(), SyscallError> {
-    let directory = directory.as_fd();
-    rustix::process::fchdir(directory)
-        .map_err(|source| SyscallError::new("fchdir", directory.as_raw_fd().to_string(), source))
-}
-
-/// Makes the working directory, which must be a mount, the root of this mount namespace; the old root
-/// lies above it until it is unmounted.
-pub fn pivot_root_here() -> Result<(), SyscallError> {
-    rustix::process::pivot_root(".", ".")
-        .map_err(|source| SyscallError::new("pivot_root", r#"".", ".""#, source))
-}
-
-/// Makes the working directory the root of this process.
-pub fn change_root_here() -> Result<(), SyscallError> {
-    rustix::process::chroot(".").map_err(|source| SyscallError::new("chroot", r#"".""#, source))
 }
 
 /// Sets the host name of this UTS namespace.

@@ -1,0 +1,247 @@
+//! Why a container could not be set up or its command not be started: typed, also across processes.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+
+use ch_linux::SyscallError;
+use serde::{Deserialize, Serialize};
+
+/// A failed system call that can be sent to another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The call and its arguments.
+    pub call: String,
+    /// What the kernel said.
+    pub errno: i32,
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.call, errno_text(self.errno))
+    }
+}
+
+impl std::error::Error for Cause {}
+
+impl From<SyscallError> for Cause {
+    fn from(error: SyscallError) -> Self {
+        let errno = error.errno().map_or(0, |errno| errno.raw_os_error());
+        Self { call: error.to_string(), errno }
+    }
+}
+
+/// The kernel's words for `errno`, without its number.
+pub(crate) fn errno_text(errno: i32) -> String {
+    let text = io::Error::from_raw_os_error(errno).to_string();
+    match text.rfind(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// Why a container could not be set up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum SetUpError {
+    /// Joining or making the user namespace.
+    #[error("can't create a user namespace: {}", errno_text(cause.errno))]
+    UserNamespace {
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// Making the mount namespace.
+    #[error("can't create a mount namespace: {}", errno_text(cause.errno))]
+    MountNamespace {
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// Starting one of the container's own processes.
+    #[error("can't start the container's {process}")]
+    Process {
+        /// Which.
+        process: String,
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// The request of the starting process.
+    #[error("can't understand what to run: {reason}")]
+    Request {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Mounting the root.
+    #[error("can't mount the image")]
+    Root {
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// One of the container's own mounts.
+    #[error("can't mount {}: {}", path.display(), errno_text(cause.errno))]
+    Mount {
+        /// Where in the container.
+        #[serde(with = "crate::wire::path")]
+        path: PathBuf,
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// A source of a bind mount.
+    #[error("can't bind: source not found: {}", source_path.display())]
+    BindSource {
+        /// The source on the host.
+        #[serde(with = "crate::wire::path")]
+        source_path: PathBuf,
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// A bind mount.
+    #[error(
+        "can't bind {} to {}: {}",
+        source_path.display(), target.display(), errno_text(cause.errno)
+    )]
+    Bind {
+        /// The source on the host.
+        #[serde(with = "crate::wire::path")]
+        source_path: PathBuf,
+        /// Where in the container.
+        #[serde(with = "crate::wire::path")]
+        target: PathBuf,
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// A target of a bind mount that is not in the image.
+    #[error("can't bind: destination not found: {}", target.display())]
+    BindTarget {
+        /// Where in the container.
+        #[serde(with = "crate::wire::path")]
+        target: PathBuf,
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// A tmpfs.
+    #[error("can't mount tmpfs at {}", target.display())]
+    Tmpfs {
+        /// Where in the container.
+        #[serde(with = "crate::wire::path")]
+        target: PathBuf,
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// Making the mounted image the root.
+    #[error("can't change to the image's root")]
+    Pivot {
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// Making the root read-only.
+    #[error("can't re-mount image read-only (is it on NFS?)")]
+    ReadOnly {
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// Changing to the working directory.
+    #[error("can't cd to {}: {}", directory.display(), errno_text(cause.errno))]
+    Directory {
+        /// The working directory.
+        #[serde(with = "crate::wire::path")]
+        directory: PathBuf,
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// Root emulation.
+    #[error("{mode} root emulation failed (is your architecture supported?)")]
+    Emulation {
+        /// The mode.
+        mode: ch_emulation::Mode,
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+}
+
+/// Why the command of a container could not be executed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("can't execve(2): {}: {}", program.display(), errno_text(*errno))]
+pub struct ExecError {
+    /// The program, as it was asked for.
+    pub program: OsString,
+    /// What the kernel said.
+    pub errno: i32,
+    /// What was found out about it afterwards.
+    pub finding: Option<Finding>,
+}
+
+/// What keeps a program from being executed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Finding {
+    /// The image has no shell.
+    NoShell,
+    /// The interpreter that a script names is missing.
+    NoInterpreter(String),
+    /// The loader that an ELF file names is missing.
+    NoLoader(String),
+    /// The file has no permission to be executed.
+    NotExecutable,
+    /// It is a directory.
+    Directory,
+    /// It is for another machine: its, ours.
+    Machine(String, String),
+    /// Arguments and environment are this many bytes.
+    TooLong(usize),
+}
+
+impl ExecError {
+    /// What the user may do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self.finding.as_ref()? {
+            Finding::NoShell => "the image has no /bin/sh; use RUN [...]".to_owned(),
+            Finding::NoInterpreter(path) => {
+                format!("its interpreter is not in the image: {path}")
+            }
+            Finding::NoLoader(path) => format!("its ELF loader is not in the image: {path}"),
+            Finding::NotExecutable => "the file is not executable; chmod +x".to_owned(),
+            Finding::Directory => "it is a directory".to_owned(),
+            Finding::Machine(built_for, ours) => format!(
+                "built for {built_for}, this machine is {ours}; binfmt_misc with an emulator \
+                 would execute it"
+            ),
+            Finding::TooLong(bytes) => format!(
+                "arguments and environment have {bytes} bytes; a quarter of the stack limit is \
+                 allowed (ulimit -s)"
+            ),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_survive_the_channel_and_say_what_the_user_named() {
+        let cause = Cause { call: "chdir(\"/x\")".to_owned(), errno: 2 };
+        let error = SetUpError::Directory { directory: "/x".into(), cause };
+        let sent = serde_json::to_vec(&error).expect("serialise");
+        let received: SetUpError = serde_json::from_slice(&sent).expect("deserialise");
+        assert_eq!(received, error);
+        assert_eq!(received.to_string(), "can't cd to /x: No such file or directory");
+    }
+
+    #[test]
+    fn an_execution_error_has_the_words_of_charliecloud() {
+        let error = ExecError { program: "true".into(), errno: 2, finding: None };
+        assert_eq!(error.to_string(), "can't execve(2): true: No such file or directory");
+        assert_eq!(error.hint(), None);
+    }
+}

@@ -1,0 +1,69 @@
+//! What is to be executed, and in what surroundings: plain values, serialised for the runtime process.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Variables of an environment, in order; a later one of the same name wins.
+pub type Variables = Vec<(OsString, OsString)>;
+
+/// A `RUN`: one command in a container of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// What `ps` shows beside the runtime's name: the number of the step.
+    pub label: String,
+    /// Program and arguments; the program is searched in `PATH` unless it has a `/`.
+    pub command: Vec<OsString>,
+    /// Working directory, absolute.
+    #[serde(with = "crate::wire::path")]
+    pub directory: PathBuf,
+    /// Where the environment comes from.
+    pub environment: RunEnvironment,
+    /// Who runs it, as `USER` has it: `NAME|UID[:GROUP]`; empty for root. Without a supervisor it
+    /// decides `HOME` only.
+    pub user: String,
+    /// Host name where the container can have its own.
+    pub host_name: String,
+    /// Root emulation.
+    pub emulation: ch_emulation::Mode,
+    /// Mounts of the user, in the order they are made.
+    pub mounts: Vec<Mount>,
+}
+
+/// Where the environment of a `RUN` comes from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RunEnvironment {
+    /// The image's `Env` and set `ARG`s, by time of definition.
+    pub image: Variables,
+    /// Variables of [`crate::environment::PASS_THROUGH`] that the host has.
+    pub host: Variables,
+}
+
+/// Something mounted in the container because a user asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where, absolute in the container.
+    #[serde(with = "crate::wire::path")]
+    pub target: PathBuf,
+    /// What.
+    pub source: Source,
+}
+
+/// What is mounted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// A file or directory of the host, with what is mounted below it.
+    Bind(#[serde(with = "crate::wire::path")] PathBuf),
+    /// An empty directory in memory that everyone may write to.
+    Tmpfs,
+}
+
+/// A place that must exist in the root before the container can be set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountPoint {
+    /// Absolute in the container.
+    pub path: PathBuf,
+    /// Whether it must be a directory; else a file.
+    pub directory: bool,
+}
