@@ -86,7 +86,6 @@ pub enum SetUpError {
         #[serde(with = "crate::wire::path")]
         path: PathBuf,
         /// The failed call.
-        #[source]
         cause: Cause,
     },
     /// A source of a bind mount.
@@ -112,7 +111,6 @@ pub enum SetUpError {
         #[serde(with = "crate::wire::path")]
         target: PathBuf,
         /// The failed call.
-        #[source]
         cause: Cause,
     },
     /// A target of a bind mount that is not in the image.
@@ -124,6 +122,25 @@ pub enum SetUpError {
         /// The failed call.
         #[source]
         cause: Cause,
+    },
+    /// A place of a mount that can't be made.
+    #[error("can't mkdir: {}: {}", target.display(), errno_text(cause.errno))]
+    MakePlace {
+        /// Where in the container.
+        #[serde(with = "crate::wire::path")]
+        target: PathBuf,
+        /// The failed call.
+        cause: Cause,
+    },
+    /// A place of a mount that would have to be made on the host.
+    #[error("can't mkdir: {} under existing bind-mount {}", target.display(), parent.display())]
+    UnderBind {
+        /// Where in the container.
+        #[serde(with = "crate::wire::path")]
+        target: PathBuf,
+        /// The mount that covers it.
+        #[serde(with = "crate::wire::path")]
+        parent: PathBuf,
     },
     /// A tmpfs.
     #[error("can't mount tmpfs at {}", target.display())]
@@ -156,7 +173,6 @@ pub enum SetUpError {
         #[serde(with = "crate::wire::path")]
         directory: PathBuf,
         /// The failed call.
-        #[source]
         cause: Cause,
     },
     /// Root emulation.

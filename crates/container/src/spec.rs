@@ -1,6 +1,7 @@
 //! What is to be executed, and in what surroundings: plain values, serialised for the runtime process.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,8 @@ pub struct Mount {
     pub target: PathBuf,
     /// What.
     pub source: Source,
+    /// Whether it is left out, without an error, if the image has no such place.
+    pub optional: bool,
 }
 
 /// What is mounted.
@@ -66,4 +69,27 @@ pub struct MountPoint {
     pub path: PathBuf,
     /// Whether it must be a directory; else a file.
     pub directory: bool,
+}
+
+impl Spec {
+    /// Every place that the root must have: those of each container and those of the user's mounts.
+    pub fn mount_points(&self) -> Vec<MountPoint> {
+        let mut points = crate::set_up::mount_points();
+        points.extend(mount_points(&self.mounts));
+        points
+    }
+}
+
+/// The places of `mounts`: a file for a file, else a directory. Sources that are missing are found later.
+pub(crate) fn mount_points(mounts: &[Mount]) -> Vec<MountPoint> {
+    let wanted = mounts.iter().filter(|mount| !mount.optional);
+    wanted
+        .map(|mount| MountPoint {
+            path: mount.target.clone(),
+            directory: match &mount.source {
+                Source::Bind(path) => fs::metadata(path).is_ok_and(|found| found.is_dir()),
+                Source::Tmpfs => true,
+            },
+        })
+        .collect()
 }

@@ -243,6 +243,13 @@ pub fn change_directory(path: &Path) -> Result<(), SyscallError> {
         .map_err(|source| SyscallError::new("chdir", format!("{path:?}"), source))
 }
 
+/// Changes the working directory to `directory`.
+pub fn change_directory_to(directory: impl AsFd) -> Result<(), SyscallError> {
+    let directory = directory.as_fd();
+    rustix::process::fchdir(directory)
+        .map_err(|source| SyscallError::new("fchdir", directory.as_raw_fd().to_string(), source))
+}
+
 /// Sets the host name of this UTS namespace.
 pub fn set_host_name(name: &OsStr) -> Result<(), SyscallError> {
     rustix::system::sethostname(name.as_bytes())

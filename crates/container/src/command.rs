@@ -1,0 +1,53 @@
+//! The last steps before a `RUN`'s command is executed, in the process that becomes it.
+
+use ch_linux::{process, seccomp, signal};
+
+use crate::environment;
+use crate::error::SetUpError;
+use crate::program;
+use crate::report::{Channel, Report};
+use crate::runtime::could_not_start;
+use crate::spec::{Spec, Variables};
+
+/// Mode bits that new files of a `RUN` do not get.
+const FILE_MODE_MASK: u32 = 0o022;
+/// Exit status that init sees when there is no command; it is never shown.
+const NOT_EXECUTED: u8 = 127;
+
+/// Becomes the command, or reports why not.
+pub(crate) fn main(spec: &Spec, channel: &Channel) -> ! {
+    let report = match prepare(spec) {
+        Ok(variables) => Report::NotExecuted(program::execute(&spec.command, &variables)),
+        Err(error) => Report::Failed(error),
+    };
+    channel.send(&report);
+    process::exit_now(NOT_EXECUTED)
+}
+
+/// All but the execution; the filter last, so that it sees nothing of ours.
+fn prepare(spec: &Spec) -> Result<Variables, SetUpError> {
+    let failed = |error| could_not_start("command", error);
+    process::new_session().map_err(failed)?;
+    signal::reset_all();
+    process::set_file_mode_mask(FILE_MODE_MASK);
+    let facts = environment::ImageFacts::look(&spec.user);
+    let variables = environment::of_run(&spec.environment, &facts, spec.emulation);
+    process::change_directory(&spec.directory).map_err(|error| SetUpError::Directory {
+        directory: spec.directory.clone(),
+        cause: error.into(),
+    })?;
+    process::close_on_execute_from(3).map_err(failed)?;
+    emulate(spec.emulation)?;
+    Ok(variables)
+}
+
+/// Puts this process under the root emulation of `mode`, and gives up new privileges.
+pub(crate) fn emulate(mode: ch_emulation::Mode) -> Result<(), SetUpError> {
+    process::forbid_new_privileges().map_err(|error| could_not_start("command", error))?;
+    let filter = mode.filter();
+    if filter.is_empty() {
+        return Ok(());
+    }
+    seccomp::install(&filter)
+        .map_err(|error| SetUpError::Emulation { mode, cause: error.into() })
+}

@@ -1,0 +1,104 @@
+//! Ending everything below a process, where no PID namespace does it.
+//!
+//! The process has adopted all orphans, so whatever the command left is below it. Each is stopped before
+//! its children are looked for, so that it cannot make new ones meanwhile.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use ch_linux::process::{self, Pid};
+use ch_linux::signal::Signal;
+
+/// How long processes that do not die are waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Kills and reaps every descendant; gives the names of those that do not die.
+pub(crate) fn kill_all() -> Vec<String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        while process::reap().is_some() {}
+        let below = descendants();
+        if below.is_empty() {
+            return Vec::new();
+        }
+        if Instant::now() > deadline {
+            return below.into_iter().filter_map(name).collect();
+        }
+        let stopped: Vec<OwnedFd> = below.into_iter().filter_map(stop).collect();
+        for process in &stopped {
+            // It may have died meanwhile.
+            let _ = process::signal(process, Signal::KILL);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Stops the process behind `pid`, if that is still below this one.
+fn stop(pid: Pid) -> Option<OwnedFd> {
+    let opened = process::open(pid).ok()?;
+    // The number may have been given to another process before it was opened.
+    if !descendants().contains(&pid) {
+        return None;
+    }
+    process::signal(&opened, Signal::STOP).ok()?;
+    Some(opened)
+}
+
+/// Every process below this one, parents before children; the dead ones that nobody reaped left out.
+fn descendants() -> Vec<Pid> {
+    let parents = living();
+    let own = process::own_id();
+    let mut found = vec![own];
+    let mut next = 0;
+    while let Some(&parent) = found.get(next) {
+        found.extend(parents.iter().filter(|(_, of)| **of == parent).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+/// Every living process and its parent.
+fn living() -> HashMap<Pid, Pid> {
+    let Ok(entries) = fs::read_dir("/proc") else { return HashMap::new() };
+    entries
+        .filter_map(|entry| {
+            let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            Some((Pid::from_raw(pid)?, living_parent(&stat)?))
+        })
+        .collect()
+}
+
+/// The parent in a process' `stat`, unless the process is dead. The name may hold anything but ends with
+/// the last parenthesis.
+fn living_parent(stat: &str) -> Option<Pid> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    if matches!(state, "Z" | "X") { None } else { Pid::from_raw(parent) }
+}
+
+fn name(pid: Pid) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).ok()?;
+    Some(text.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parent_is_found_behind_any_name() {
+        let parent = |text| living_parent(text).map(|pid| pid.as_raw_nonzero().get());
+        assert_eq!(parent("12 (sh) S 7 12 12 0"), Some(7));
+        assert_eq!(parent("12 (a) Z 9 (b) R 8 12 12 0"), Some(8));
+        assert_eq!(parent("12 (sh) Z 7 12 12 0"), None);
+        assert_eq!(parent("12 (swapper) R 0 0 0"), None);
+        assert_eq!(parent(""), None);
+    }
+}

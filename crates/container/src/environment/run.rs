@@ -1,0 +1,181 @@
+//! What a `RUN` finds in its environment. In this order, later wins:
+//!
+//! 1. `PATH` and `HOME`, if nothing below has them;
+//! 2. the image's `Env` and `ARG`s that are set, by time of definition;
+//! 3. pass-through variables of the host that are not set yet.
+//!
+//! What concerns the process and never the image's config comes last: `/ch/bin` before `PATH`, and
+//! `TAR_OPTIONS` where the root emulation forgets owners.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::Path;
+
+use ch_emulation::Mode;
+
+use super::{set, value};
+use crate::spec::{RunEnvironment, Variables};
+
+/// The only variables of the host that reach a `RUN`. They are in no config and no cache key.
+pub const PASS_THROUGH: [&str; 12] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "no_proxy",
+    "all_proxy",
+    "SSH_AUTH_SOCK",
+    "USER",
+];
+
+/// `PATH` where the image has none.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Programs for builds only, found first if the image has the directory.
+const BUILD_PROGRAMS: &str = "/ch/bin";
+
+/// What the environment depends on in the image itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ImageFacts {
+    /// Home directory of the user.
+    home: OsString,
+    /// Whether [`BUILD_PROGRAMS`] exists.
+    has_build_programs: bool,
+    /// Whether a host's `SSH_AUTH_SOCK` leads to something.
+    reaches_agent: fn(&OsStr) -> bool,
+}
+
+impl ImageFacts {
+    /// Looks at the image, whose root must be this process' root.
+    pub(crate) fn look(user: &str) -> Self {
+        let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        Self {
+            home: home(&passwd, user).into(),
+            has_build_programs: Path::new(BUILD_PROGRAMS).is_dir(),
+            reaches_agent: |socket| Path::new(socket).exists(),
+        }
+    }
+}
+
+/// Home directory of `user` (`NAME|UID[:GROUP]`, empty for root) by the image's `/etc/passwd`.
+fn home(passwd: &str, user: &str) -> String {
+    let name = user.split(':').next().unwrap_or_default();
+    let name = if name.is_empty() { "0" } else { name };
+    let found = passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        match fields.as_slice() {
+            [known, _, uid, _, _, home, ..] if *known == name || *uid == name => Some(*home),
+            _ => None,
+        }
+    });
+    let home = found.filter(|home| !home.is_empty());
+    let unknown = if matches!(name, "0" | "root") { "/root" } else { "/" };
+    home.unwrap_or(unknown).to_owned()
+}
+
+/// The environment of a `RUN`.
+pub(crate) fn of_run(from: &RunEnvironment, facts: &ImageFacts, mode: Mode) -> Variables {
+    let mut variables = vec![
+        ("PATH".into(), DEFAULT_PATH.into()),
+        ("HOME".into(), facts.home.clone()),
+    ];
+    for (name, value) in &from.image {
+        set(&mut variables, name.clone(), value.clone());
+    }
+    for (name, content) in &from.host {
+        let known = value(&variables, name).is_some();
+        let useless = name == "SSH_AUTH_SOCK" && !(facts.reaches_agent)(content);
+        if !known && !useless {
+            variables.push((name.clone(), content.clone()));
+        }
+    }
+    if facts.has_build_programs {
+        let path = value(&variables, "PATH".as_ref()).cloned().unwrap_or_default();
+        let mut longer = OsString::from(BUILD_PROGRAMS);
+        longer.push(":");
+        longer.push(path);
+        set(&mut variables, "PATH".into(), longer);
+    }
+    if mode.forgets_owners() && value(&variables, "TAR_OPTIONS".as_ref()).is_none() {
+        variables.push(("TAR_OPTIONS".into(), "--no-same-owner".into()));
+    }
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n\
+                          odd\nempty:x:7:7:::\n";
+
+    #[test]
+    fn home_is_that_of_the_user_in_the_image() {
+        let rows = [
+            ("", "/root"),
+            ("0", "/root"),
+            ("root:root", "/root"),
+            ("ann", "/home/ann"),
+            ("1000:0", "/home/ann"),
+            ("bob", "/"),
+            ("4711", "/"),
+            ("empty", "/"),
+        ];
+        for (user, expected) in rows {
+            assert_eq!(home(PASSWD, user), expected, "USER {user}");
+        }
+        assert_eq!(home("", ""), "/root", "an image without passwd");
+    }
+
+    fn facts() -> ImageFacts {
+        ImageFacts {
+            home: "/root".into(),
+            has_build_programs: false,
+            reaches_agent: |socket| socket == "/agent",
+        }
+    }
+
+    fn variables(texts: &[(&str, &str)]) -> Variables {
+        texts.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    #[test]
+    fn the_image_wins_over_defaults_and_host() {
+        let from = RunEnvironment {
+            image: variables(&[("A", "1"), ("PATH", "/x"), ("A", "2"), ("no_proxy", "image")]),
+            host: variables(&[
+                ("no_proxy", "host"),
+                ("http_proxy", "p"),
+                ("SSH_AUTH_SOCK", "/none"),
+            ]),
+        };
+        let expected = variables(&[
+            ("PATH", "/x"),
+            ("HOME", "/root"),
+            ("A", "2"),
+            ("no_proxy", "image"),
+            ("http_proxy", "p"),
+            ("TAR_OPTIONS", "--no-same-owner"),
+        ]);
+        assert_eq!(of_run(&from, &facts(), Mode::Seccomp), expected);
+    }
+
+    #[test]
+    fn what_the_process_alone_needs_is_added_last() {
+        let from = RunEnvironment {
+            image: variables(&[("TAR_OPTIONS", "-v")]),
+            host: variables(&[("SSH_AUTH_SOCK", "/agent")]),
+        };
+        let facts = ImageFacts { has_build_programs: true, ..facts() };
+        let expected = variables(&[
+            ("PATH", &format!("/ch/bin:{DEFAULT_PATH}")),
+            ("HOME", "/root"),
+            ("TAR_OPTIONS", "-v"),
+            ("SSH_AUTH_SOCK", "/agent"),
+        ]);
+        assert_eq!(of_run(&from, &facts, Mode::None), expected);
+    }
+}

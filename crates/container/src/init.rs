@@ -1,0 +1,90 @@
+//! The container's first process: makes the mounts, starts the command, reaps orphans, passes orders
+//! on, and leaves nothing behind.
+//!
+//! In a PID namespace it is process 1, and its end kills all others. Without one it adopts every orphan
+//! and kills them itself.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use ch_linux::process::{self, Fork, Pid};
+use ch_linux::signal::{Receiver, Signal};
+
+use crate::error::SetUpError;
+use crate::report::{Channel, End, Order, Report, Request};
+use crate::runtime::{INIT_NAME, could_not_start};
+use crate::set_up::{self, Proc};
+use crate::{command, descendants};
+
+/// Never returns into the runtime's code: this is another process.
+pub(crate) fn main(request: &Request, root: OwnedFd, channel: &Channel) -> ! {
+    let status = match live(request, root, channel) {
+        Ok(()) => 0,
+        Err(error) => {
+            channel.send(&Report::Failed(error));
+            1
+        }
+    };
+    process::exit_now(status)
+}
+
+fn live(request: &Request, root: OwnedFd, channel: &Channel) -> Result<(), SetUpError> {
+    let failed = |error| could_not_start("init", error);
+    process::set_name(INIT_NAME).map_err(failed)?;
+    let proc = if request.pid_namespace {
+        // Not without one: init must live to kill the others when the runtime dies.
+        process::die_with_parent().map_err(failed)?;
+        match set_up::new_proc() {
+            Ok(proc) => Proc::New(proc),
+            Err(error) => {
+                channel.send(&Report::NoProc(error.into()));
+                return Ok(());
+            }
+        }
+    } else {
+        process::adopt_orphans().map_err(failed)?;
+        Proc::Host
+    };
+    set_up::for_run(&request.spec, root, &proc, &|notice| channel.send(&Report::Notice(notice)))?;
+    drop(proc);
+    let children = Receiver::new(&[Signal::CHILD]).map_err(failed)?;
+    match process::fork().map_err(|error| could_not_start("command", error))? {
+        Fork::Child => command::main(&request.spec, channel),
+        Fork::Parent(command) => {
+            let end = supervise(command, &children, channel).map_err(failed)?;
+            if let Some(end) = end {
+                channel.send(&Report::Ended(end));
+            }
+            if !request.pid_namespace {
+                let left = descendants::kill_all();
+                if !left.is_empty() {
+                    channel.send(&Report::Left(left));
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Waits for the command's end, or for an order to end now (`None`).
+fn supervise(
+    command: Pid,
+    children: &Receiver,
+    channel: &Channel,
+) -> Result<Option<End>, ch_linux::SyscallError> {
+    loop {
+        while let Some((pid, end)) = process::reap() {
+            if pid == command {
+                return Ok(Some(end.into()));
+            }
+        }
+        let ready = process::wait_readable(&[channel.socket().as_fd(), children.as_fd()], None)?;
+        if ready[0] {
+            match channel.receive::<Order>()? {
+                // The command may have ended meanwhile; the loop will see.
+                Some(Order::Terminate) => drop(process::signal_group(command, Signal::TERMINATE)),
+                Some(Order::Kill) | None => return Ok(None),
+            }
+        }
+        while children.next().is_some() {}
+    }
+}

@@ -1,0 +1,157 @@
+//! Mounts of `ch-run`: the host's devices, processes and temporary files, as MPI programs need them.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use ch_linux::file::{self, Kind, OFlags};
+use ch_linux::mount::{self, Depth, Propagation};
+use ch_linux::{SyscallError, in_root};
+
+use super::etc::{self, Copy};
+use super::{Ground, user};
+use crate::error::SetUpError;
+use crate::in_place::InPlace;
+use crate::spec::{self, Mount, MountPoint, Source};
+
+/// Directories of the host that every image must have a place for.
+const DIRECTORIES: [&str; 3] = ["/dev", "/proc", "/sys"];
+/// Files of the host that cover the image's.
+const FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
+/// What is bound if both sides have it; all but the first are of Cray machines.
+const OPTIONAL: [&str; 10] = [
+    "/etc/machine-id",
+    "/var/lib/hugetlbfs",
+    "/etc/opt/cray/wlm_detect",
+    "/opt/cray/wlm_detect",
+    "/opt/cray/alps",
+    "/opt/cray/udreg",
+    "/opt/cray/ugni",
+    "/opt/cray/xpmem",
+    "/var/opt/cray/alps",
+    "/var/spool/slurmd",
+];
+/// Mode of a directory that is made as a mount point in a writable image.
+const DIRECTORY_MODE: u32 = 0o755;
+/// Mode of such a file.
+const FILE_MODE: u32 = 0o644;
+
+/// Every place of a container of `ch-run`, but those that may be missing.
+pub(crate) fn mount_points_in_place(spec: &InPlace) -> Vec<MountPoint> {
+    let point = |path: &str, directory| MountPoint { path: path.into(), directory };
+    let mut points: Vec<_> = DIRECTORIES.into_iter().map(|path| point(path, true)).collect();
+    points.push(point("/tmp", true));
+    points.extend(FILES.into_iter().filter(|path| exists(path)).map(|path| point(path, false)));
+    if spec.accounts.is_some() {
+        points.push(point("/etc/passwd", false));
+        points.push(point("/etc/group", false));
+    }
+    points.extend(spec::mount_points(&spec.mounts));
+    points
+}
+
+fn exists(path: &str) -> bool {
+    Path::new(path).exists()
+}
+
+/// Sets up the container and makes it this process' root.
+pub(crate) fn for_ch_run(spec: &InPlace, root: OwnedFd) -> Result<(), SetUpError> {
+    mount::set_propagation(Propagation::Slave)
+        .map_err(|error| SetUpError::Root { cause: error.into() })?;
+    let mounts = all_mounts(spec);
+    let sources = user::open_sources(&mounts)?;
+    let ground = Ground::attach(root)?;
+    if spec.writable {
+        for (index, point) in mounts.iter().enumerate() {
+            make_place(&ground, point, &mounts[..index])?;
+        }
+    }
+    if let Some(accounts) = &spec.accounts {
+        let copies = [
+            Copy::new("/etc/passwd", accounts.passwd()),
+            Copy::new("/etc/group", accounts.group()),
+        ];
+        etc::private_copies(&ground, &copies)?;
+    }
+    if !spec.writable {
+        mount::set_read_only(ground.root(), Depth::One)
+            .map_err(|error| SetUpError::ReadOnly { cause: error.into() })?;
+    }
+    for (mount, source) in mounts.iter().zip(&sources) {
+        user::mount(&ground, mount, source.as_ref())?;
+    }
+    ground.become_root()
+}
+
+/// The default mounts and the user's, in order.
+fn all_mounts(spec: &InPlace) -> Vec<Mount> {
+    let bind = |path: &str, optional| Mount {
+        target: path.into(),
+        source: Source::Bind(path.into()),
+        optional,
+    };
+    let mut mounts: Vec<_> = DIRECTORIES.into_iter().map(|path| bind(path, false)).collect();
+    mounts.extend(FILES.into_iter().filter(|path| exists(path)).map(|path| bind(path, false)));
+    mounts.extend(OPTIONAL.into_iter().filter(|path| exists(path)).map(|path| bind(path, true)));
+    mounts.push(Mount {
+        target: "/tmp".into(),
+        source: spec.tmp.clone().map_or(Source::Tmpfs, Source::Bind),
+        optional: false,
+    });
+    mounts.extend(spec.mounts.iter().cloned());
+    mounts
+}
+
+/// Makes the place of `mount` in a writable image, unless it exists or would lie in what an earlier mount
+/// covers.
+fn make_place(ground: &Ground, mount: &Mount, earlier: &[Mount]) -> Result<(), SetUpError> {
+    if mount.optional || ground.place(&mount.target).is_ok() {
+        return Ok(());
+    }
+    if let Some(parent) = earlier.iter().find(|other| mount.target.starts_with(&other.target)) {
+        // What that mount shows may have it already.
+        return match &parent.source {
+            Source::Bind(source) if has(source, &mount.target, &parent.target) => Ok(()),
+            _ => Err(SetUpError::UnderBind {
+                target: mount.target.clone(),
+                parent: parent.target.clone(),
+            }),
+        };
+    }
+    let directory = match &mount.source {
+        Source::Bind(source) => source.is_dir(),
+        Source::Tmpfs => true,
+    };
+    make(ground, &mount.target, directory).map_err(|error| SetUpError::MakePlace {
+        target: mount.target.clone(),
+        cause: error.into(),
+    })
+}
+
+/// Whether `source`, mounted at `parent`, has what is `target` then.
+fn has(source: &Path, target: &Path, parent: &Path) -> bool {
+    target.strip_prefix(parent).is_ok_and(|rest| source.join(rest).exists())
+}
+
+/// Makes a directory or an empty file at `path` in the root, and the directories it lies in.
+fn make(ground: &Ground, path: &Path, directory: bool) -> Result<(), SyscallError> {
+    let names: Vec<PathBuf> = path.ancestors().map(Path::to_owned).collect();
+    let mut parent = in_root::open(ground.root(), Path::new("/"), OFlags::PATH)?;
+    for name in names.iter().rev().skip(1) {
+        let last = name == path;
+        let Some(own_name) = name.file_name() else {
+            parent = ground.place(name)?;
+            continue;
+        };
+        match ground.place(name) {
+            Ok(found) if last || file::status(&found)?.kind == Kind::Directory => parent = found,
+            _ if last && !directory => {
+                file::create_at(&parent, own_name, FILE_MODE)?;
+            }
+            _ => {
+                file::make_directory_at(&parent, own_name, DIRECTORY_MODE)?;
+                parent = ground.place(name)?;
+            }
+        }
+    }
+    Ok(())
+}

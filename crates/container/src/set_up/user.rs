@@ -1,0 +1,77 @@
+//! Mounts that a user asked for.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use ch_linux::file::{self, Kind};
+use ch_linux::mount::{self, Attributes, Depth, FileSystem};
+use ch_linux::SyscallError;
+
+use super::ground::Ground;
+use crate::error::SetUpError;
+use crate::spec::{Mount, Source};
+
+/// `ENOTDIR`.
+const NOT_A_DIRECTORY: i32 = 20;
+
+/// Opens every source that is on the host, before anything covers it; `None` for what is made.
+pub(super) fn open_sources(mounts: &[Mount]) -> Result<Vec<Option<OwnedFd>>, SetUpError> {
+    let open = |mount: &Mount| match &mount.source {
+        Source::Bind(path) => open_source(path).map(Some),
+        Source::Tmpfs => Ok(None),
+    };
+    mounts.iter().map(open).collect()
+}
+
+/// Opens the source of a bind mount.
+pub(crate) fn open_source(path: &Path) -> Result<OwnedFd, SetUpError> {
+    mount::open_place(path).map_err(|error| SetUpError::BindSource {
+        source_path: path.to_owned(),
+        cause: error.into(),
+    })
+}
+
+/// Puts one mount in its place.
+pub(super) fn mount(
+    ground: &Ground,
+    mount: &Mount,
+    source: Option<&OwnedFd>,
+) -> Result<(), SetUpError> {
+    let target = &mount.target;
+    let place = match ground.place(target) {
+        Ok(place) => place,
+        Err(_) if mount.optional => return Ok(()),
+        Err(error) => {
+            return Err(SetUpError::BindTarget { target: target.clone(), cause: error.into() });
+        }
+    };
+    match (&mount.source, source) {
+        (Source::Bind(path), Some(source)) => bind(source, &place).map_err(|error| {
+            SetUpError::Bind {
+                source_path: path.clone(),
+                target: target.clone(),
+                cause: error.into(),
+            }
+        }),
+        _ => tmpfs()
+            .and_then(|tmpfs| mount::attach(tmpfs, &place))
+            .map_err(|error| SetUpError::Tmpfs { target: target.clone(), cause: error.into() }),
+    }
+}
+
+/// Binds with everything below. The kernel says `EINVAL` to a file on a directory; the reason is that
+/// one of the two is none.
+fn bind(source: &OwnedFd, place: &OwnedFd) -> Result<(), SyscallError> {
+    let is_directory = |file| file::status(file).map(|status| status.kind == Kind::Directory);
+    if is_directory(source)? != is_directory(place)? {
+        let error = std::io::Error::from_raw_os_error(NOT_A_DIRECTORY);
+        return Err(SyscallError::new("move_mount", "a file and a directory", error));
+    }
+    mount::clone(source, Depth::Recursive).and_then(|copy| mount::attach(copy, place))
+}
+
+fn tmpfs() -> Result<OwnedFd, SyscallError> {
+    let tmpfs = FileSystem::open("tmpfs")?;
+    tmpfs.string("mode", "1777")?;
+    tmpfs.mount(Attributes::MOUNT_ATTR_NOSUID | Attributes::MOUNT_ATTR_NODEV)
+}
