@@ -42,7 +42,9 @@ impl Accounts {
     /// Finds names for the numbers `uid` and `gid` on the host; made-up names where it has none.
     pub fn look_up(uid: u32, gid: u32, sources: AccountSources<'_>) -> Self {
         let user = look_up("passwd", uid, 4);
-        let by_variable = sources.user_variable.filter(|name| uid == sources.caller && !name.is_empty());
+        let by_variable = sources
+            .user_variable
+            .filter(|name| uid == sources.caller && !name.is_empty());
         let user = match (user, by_variable) {
             (Some(found), _) => found,
             (None, Some(name)) => (name.to_owned(), String::new()),
@@ -50,8 +52,16 @@ impl Accounts {
         };
         let group = look_up("group", gid, 3).map_or_else(|| "charliegroup".to_owned(), |it| it.0);
         Self {
-            user: Account { name: user.0, id: uid, comment: user.1 },
-            group: Account { name: group, id: gid, comment: String::new() },
+            user: Account {
+                name: user.0,
+                id: uid,
+                comment: user.1,
+            },
+            group: Account {
+                name: group,
+                id: gid,
+                comment: String::new(),
+            },
         }
     }
 
@@ -65,7 +75,10 @@ impl Accounts {
         if *id != NOBODY {
             text.push_str("nobody:x:65534:65534:nobody:/:/bin/false\n");
         }
-        text.push_str(&format!("{name}:x:{id}:{}:{comment}:/:/bin/sh\n", self.group.id));
+        text.push_str(&format!(
+            "{name}:x:{id}:{}:{comment}:/:/bin/sh\n",
+            self.group.id
+        ));
         text
     }
 
@@ -101,19 +114,32 @@ fn find(file: &str, id: u32, comment_at: usize) -> Option<(String, String)> {
     file.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
         let matches = fields.len() > 3 && fields[2].parse() == Ok(id);
-        let comment = if comment_at > 3 { fields.get(comment_at) } else { None };
-        matches.then(|| (fields[0].to_owned(), comment.copied().unwrap_or_default().to_owned()))
+        let comment = if comment_at > 3 {
+            fields.get(comment_at)
+        } else {
+            None
+        };
+        matches.then(|| {
+            (
+                fields[0].to_owned(),
+                comment.copied().unwrap_or_default().to_owned(),
+            )
+        })
     })
 }
 
 /// Whether users are kept elsewhere too.
 fn has_other_services(configuration: &str, database: &str) -> bool {
     configuration.lines().any(|line| {
-        let services = line.trim_start().strip_prefix(database).map(str::trim_start);
+        let services = line
+            .trim_start()
+            .strip_prefix(database)
+            .map(str::trim_start);
         let services = services.and_then(|rest| rest.strip_prefix(':'));
         services.is_some_and(|list| {
             let list = list.split('#').next().unwrap_or_default();
-            list.split_whitespace().any(|service| service != "files" && !service.starts_with('['))
+            list.split_whitespace()
+                .any(|service| service != "files" && !service.starts_with('['))
         })
     })
 }
@@ -147,8 +173,16 @@ mod tests {
 
     fn accounts(uid: u32, gid: u32) -> Accounts {
         Accounts {
-            user: Account { name: "ann".to_owned(), id: uid, comment: "Ann".to_owned() },
-            group: Account { name: "crew".to_owned(), id: gid, comment: String::new() },
+            user: Account {
+                name: "ann".to_owned(),
+                id: uid,
+                comment: "Ann".to_owned(),
+            },
+            group: Account {
+                name: "crew".to_owned(),
+                id: gid,
+                comment: String::new(),
+            },
         }
     }
 
@@ -164,17 +198,29 @@ mod tests {
         for (uid, expected) in rows {
             assert_eq!(accounts(uid, 7).passwd(), expected);
         }
-        assert_eq!(accounts(1, 7).group(), "root:x:0:\nnogroup:x:65534:\ncrew:x:7:\n");
+        assert_eq!(
+            accounts(1, 7).group(),
+            "root:x:0:\nnogroup:x:65534:\ncrew:x:7:\n"
+        );
         assert_eq!(accounts(1, 0).group(), "nogroup:x:65534:\ncrew:x:0:\n");
     }
 
     #[test]
     fn names_come_from_the_host_or_are_made_up() {
-        let sources = AccountSources { caller: 4_000_000, user_variable: Some("ann") };
+        let sources = AccountSources {
+            caller: 4_000_000,
+            user_variable: Some("ann"),
+        };
         assert_eq!(Accounts::look_up(0, 0, sources).user.name, "root");
-        assert_eq!(Accounts::look_up(4_000_000, 4_000_000, sources).user.name, "ann");
+        assert_eq!(
+            Accounts::look_up(4_000_000, 4_000_000, sources).user.name,
+            "ann"
+        );
         let unknown = Accounts::look_up(4_000_001, 4_000_001, sources);
-        assert_eq!((&*unknown.user.name, &*unknown.user.comment), ("charlie", "Charlie"));
+        assert_eq!(
+            (&*unknown.user.name, &*unknown.user.comment),
+            ("charlie", "Charlie")
+        );
         assert_eq!(unknown.group.name, "charliegroup");
     }
 
@@ -188,7 +234,11 @@ mod tests {
             ("", false),
         ];
         for (configuration, expected) in rows {
-            assert_eq!(has_other_services(configuration, "passwd"), expected, "{configuration}");
+            assert_eq!(
+                has_other_services(configuration, "passwd"),
+                expected,
+                "{configuration}"
+            );
         }
     }
 }

@@ -28,9 +28,14 @@ pub enum BindError {
 /// Without a destination a source appears at its own path, and for old scripts also at `/mnt/N`, if the
 /// image has that and nothing else is mounted there; N counts all options.
 pub fn parse_binds(arguments: &[impl AsRef<OsStr>]) -> Result<Vec<Mount>, BindError> {
-    let parsed: Vec<(PathBuf, Option<PathBuf>)> =
-        arguments.iter().map(|argument| parse(argument.as_ref())).collect::<Result<_, _>>()?;
-    let named: Vec<&PathBuf> = parsed.iter().filter_map(|(_, target)| target.as_ref()).collect();
+    let parsed: Vec<(PathBuf, Option<PathBuf>)> = arguments
+        .iter()
+        .map(|argument| parse(argument.as_ref()))
+        .collect::<Result<_, _>>()?;
+    let named: Vec<&PathBuf> = parsed
+        .iter()
+        .filter_map(|(_, target)| target.as_ref())
+        .collect();
     let mut mounts = Vec::new();
     for (number, (source, target)) in parsed.iter().enumerate() {
         let bind = |target: PathBuf, optional| Mount {
@@ -56,7 +61,10 @@ pub fn parse_binds(arguments: &[impl AsRef<OsStr>]) -> Result<Vec<Mount>, BindEr
 fn parse(argument: &OsStr) -> Result<(PathBuf, Option<PathBuf>), BindError> {
     let bytes = argument.as_bytes();
     let (source, target) = match bytes.iter().position(|&byte| byte == b':') {
-        Some(colon) => (&bytes[..colon], Some(OsStr::from_bytes(&bytes[colon + 1..]))),
+        Some(colon) => (
+            &bytes[..colon],
+            Some(OsStr::from_bytes(&bytes[colon + 1..])),
+        ),
         None => (bytes, None),
     };
     if source.is_empty() {
@@ -75,12 +83,18 @@ fn checked(target: &OsStr) -> Result<PathBuf, BindError> {
     if !path.is_absolute() {
         return Err(BindError::Relative);
     }
-    let depth = path.components().fold(0_usize, |depth, component| match component {
-        Component::Normal(_) => depth + 1,
-        Component::ParentDir => depth.saturating_sub(1),
-        _ => depth,
-    });
-    if depth == 0 { Err(BindError::Root) } else { Ok(path.to_owned()) }
+    let depth = path
+        .components()
+        .fold(0_usize, |depth, component| match component {
+            Component::Normal(_) => depth + 1,
+            Component::ParentDir => depth.saturating_sub(1),
+            _ => depth,
+        });
+    if depth == 0 {
+        Err(BindError::Root)
+    } else {
+        Ok(path.to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -88,14 +102,21 @@ mod tests {
     use super::*;
 
     fn bind(source: &str, target: &str, optional: bool) -> Mount {
-        Mount { target: target.into(), source: Source::Bind(source.into()), optional }
+        Mount {
+            target: target.into(),
+            source: Source::Bind(source.into()),
+            optional,
+        }
     }
 
     #[test]
     fn arguments_become_mounts() {
         let rows: [(&[&str], Vec<Mount>); 5] = [
             (&["/a:/b"], vec![bind("/a", "/b", false)]),
-            (&["/a"], vec![bind("/a", "/a", false), bind("/a", "/mnt/0", true)]),
+            (
+                &["/a"],
+                vec![bind("/a", "/a", false), bind("/a", "/mnt/0", true)],
+            ),
             (
                 &["/a:/b", "/c"],
                 vec![
@@ -104,7 +125,10 @@ mod tests {
                     bind("/c", "/mnt/1", true),
                 ],
             ),
-            (&["/a", "/b:/mnt/0"], vec![bind("/a", "/a", false), bind("/b", "/mnt/0", false)]),
+            (
+                &["/a", "/b:/mnt/0"],
+                vec![bind("/a", "/a", false), bind("/b", "/mnt/0", false)],
+            ),
             (&["a b:/opt:x"], vec![bind("a b", "/opt:x", false)]),
         ];
         for (arguments, expected) in rows {

@@ -48,6 +48,8 @@ pub(crate) fn emulate(mode: ch_emulation::Mode) -> Result<(), SetUpError> {
     if filter.is_empty() {
         return Ok(());
     }
-    seccomp::install(&filter)
-        .map_err(|error| SetUpError::Emulation { mode, cause: error.into() })
+    seccomp::install(&filter).map_err(|error| SetUpError::Emulation {
+        mode,
+        cause: error.into(),
+    })
 }

@@ -55,7 +55,12 @@ fn descendants() -> Vec<Pid> {
     let mut found = vec![own];
     let mut next = 0;
     while let Some(&parent) = found.get(next) {
-        found.extend(parents.iter().filter(|(_, of)| **of == parent).map(|(pid, _)| *pid));
+        found.extend(
+            parents
+                .iter()
+                .filter(|(_, of)| **of == parent)
+                .map(|(pid, _)| *pid),
+        );
         next += 1;
     }
     found.split_off(1)
@@ -63,7 +68,9 @@ fn descendants() -> Vec<Pid> {
 
 /// Every living process and its parent.
 fn living() -> HashMap<Pid, Pid> {
-    let Ok(entries) = fs::read_dir("/proc") else { return HashMap::new() };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return HashMap::new();
+    };
     entries
         .filter_map(|entry| {
             let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
@@ -80,7 +87,11 @@ fn living_parent(stat: &str) -> Option<Pid> {
     let mut fields = rest.split(' ');
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
-    if matches!(state, "Z" | "X") { None } else { Pid::from_raw(parent) }
+    if matches!(state, "Z" | "X") {
+        None
+    } else {
+        Pid::from_raw(parent)
+    }
 }
 
 fn name(pid: Pid) -> Option<String> {

@@ -50,22 +50,29 @@ impl Surroundings {
     /// Looks at this machine. `container_variable` says whether `KUBERNETES_SERVICE_HOST` or `container`
     /// is set.
     pub fn look(executable: PathBuf, container_variable: bool) -> Self {
-        let text = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+        let text = |path: &str| {
+            fs::read_to_string(path)
+                .ok()
+                .map(|text| text.trim().to_owned())
+        };
         let number = |path: &str| text(path)?.parse::<u64>().ok();
         let status = text("/proc/self/status").unwrap_or_default();
         let mounts = text("/proc/self/mountinfo").unwrap_or_default();
-        let limits = ["user", "mnt"]
-            .map(|kind| number(&format!("/proc/sys/user/max_{kind}_namespaces")));
+        let limits =
+            ["user", "mnt"].map(|kind| number(&format!("/proc/sys/user/max_{kind}_namespaces")));
         Self {
             in_container: container_variable || fs::exists("/.dockerenv").unwrap_or(false),
-            has_seccomp_filter: status
-                .lines()
-                .any(|line| line.strip_prefix("Seccomp:").is_some_and(|rest| rest.trim() == "2")),
+            has_seccomp_filter: status.lines().any(|line| {
+                line.strip_prefix("Seccomp:")
+                    .is_some_and(|rest| rest.trim() == "2")
+            }),
             apparmor_restricts: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
                 == Some(1),
             userns_clone: number("/proc/sys/kernel/unprivileged_userns_clone").map(|it| it != 0),
             most_namespaces: limits.into_iter().flatten().min(),
-            has_root_mount: mounts.lines().any(|line| line.split(' ').nth(4) == Some("/")),
+            has_root_mount: mounts
+                .lines()
+                .any(|line| line.split(' ').nth(4) == Some("/")),
             selinux_enforces: number("/sys/fs/selinux/enforce") == Some(1),
             is_readable: fs::File::open(&executable).is_ok(),
             most_processes: limits::processes(),
@@ -90,7 +97,10 @@ impl Surroundings {
         let exhausted = matches!(errno, ENOSPC | EUSERS);
         let program = self.executable.display();
         let answer = |message: &str, hint: Option<String>| {
-            Some(Diagnosis { message: message.to_owned(), hint })
+            Some(Diagnosis {
+                message: message.to_owned(),
+                hint,
+            })
         };
         if refused && self.has_seccomp_filter && self.in_container {
             return answer(
@@ -104,7 +114,10 @@ impl Surroundings {
                  abi <abi/4.0>, profile ch-image {program} flags=(unconfined) {{ userns, }} \
                  or set sysctl kernel.apparmor_restrict_unprivileged_userns=0"
             );
-            return answer("AppArmor forbids user namespaces for this program", Some(hint));
+            return answer(
+                "AppArmor forbids user namespaces for this program",
+                Some(hint),
+            );
         }
         if refused && self.userns_clone == Some(false) {
             let hint = "an administrator can set sysctl kernel.unprivileged_userns_clone=1";
@@ -112,7 +125,10 @@ impl Surroundings {
         }
         if exhausted && self.most_namespaces == Some(0) {
             let hint = "an administrator can set sysctl user.max_user_namespaces=15000";
-            return answer("the limit of user namespaces is zero", Some(hint.to_owned()));
+            return answer(
+                "the limit of user namespaces is zero",
+                Some(hint.to_owned()),
+            );
         }
         if exhausted {
             return answer("user namespaces are nested too deep", None);
@@ -125,11 +141,17 @@ impl Surroundings {
         let program = self.executable.display();
         let answer = |message: String, hint: Option<String>| Some(Diagnosis { message, hint });
         if refused && self.has_proc && !self.has_root_mount {
-            return answer("can't create a user namespace inside a chroot".to_owned(), None);
+            return answer(
+                "can't create a user namespace inside a chroot".to_owned(),
+                None,
+            );
         }
         if refused && self.selinux_enforces {
             let hint = "the audit log names the rule".to_owned();
-            return answer("SELinux forbids user namespaces for this program".to_owned(), Some(hint));
+            return answer(
+                "SELinux forbids user namespaces for this program".to_owned(),
+                Some(hint),
+            );
         }
         if errno == EACCES && !self.is_readable {
             return answer(
@@ -138,7 +160,9 @@ impl Surroundings {
             );
         }
         if errno == EAGAIN {
-            let hint = self.most_processes.map(|most| format!("the limit is {most} (ulimit -u)"));
+            let hint = self
+                .most_processes
+                .map(|most| format!("the limit is {most} (ulimit -u)"));
             return answer("too many processes for this user".to_owned(), hint);
         }
         if matches!(errno, ENOENT | EINVAL) && !self.has_proc {
@@ -181,50 +205,84 @@ mod tests {
         let rows = [
             (
                 EPERM,
-                Surroundings { has_seccomp_filter: true, in_container: true, ..usual() },
+                Surroundings {
+                    has_seccomp_filter: true,
+                    in_container: true,
+                    ..usual()
+                },
                 "can't create a user namespace: this container's seccomp profile forbids it",
             ),
             (
                 EACCES,
-                Surroundings { apparmor_restricts: true, ..usual() },
+                Surroundings {
+                    apparmor_restricts: true,
+                    ..usual()
+                },
                 "AppArmor forbids user namespaces for this program",
             ),
             (
                 EPERM,
-                Surroundings { userns_clone: Some(false), ..usual() },
+                Surroundings {
+                    userns_clone: Some(false),
+                    ..usual()
+                },
                 "this system forbids user namespaces",
             ),
             (
                 ENOSPC,
-                Surroundings { most_namespaces: Some(0), ..usual() },
+                Surroundings {
+                    most_namespaces: Some(0),
+                    ..usual()
+                },
                 "the limit of user namespaces is zero",
             ),
             (ENOSPC, usual(), "user namespaces are nested too deep"),
             (
                 EPERM,
-                Surroundings { has_root_mount: false, ..usual() },
+                Surroundings {
+                    has_root_mount: false,
+                    ..usual()
+                },
                 "can't create a user namespace inside a chroot",
             ),
             (
                 EACCES,
-                Surroundings { selinux_enforces: true, ..usual() },
+                Surroundings {
+                    selinux_enforces: true,
+                    ..usual()
+                },
                 "SELinux forbids user namespaces for this program",
             ),
             (
                 EACCES,
-                Surroundings { is_readable: false, ..usual() },
+                Surroundings {
+                    is_readable: false,
+                    ..usual()
+                },
                 "/bin/ch-run must be readable",
             ),
             (EAGAIN, usual(), "too many processes for this user"),
-            (ENOENT, Surroundings { has_proc: false, ..usual() }, "no /proc is mounted"),
+            (
+                ENOENT,
+                Surroundings {
+                    has_proc: false,
+                    ..usual()
+                },
+                "no /proc is mounted",
+            ),
             (
                 EINVAL,
-                Surroundings { has_user_namespaces: false, ..usual() },
+                Surroundings {
+                    has_user_namespaces: false,
+                    ..usual()
+                },
                 "this kernel has no user namespaces",
             ),
         ];
         for (errno, surroundings, message) in rows {
-            let found = surroundings.reason(errno).map(|diagnosis| diagnosis.message);
+            let found = surroundings
+                .reason(errno)
+                .map(|diagnosis| diagnosis.message);
             assert_eq!(found.as_deref(), Some(message));
         }
         assert_eq!(usual().reason(EPERM), None);

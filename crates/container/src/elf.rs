@@ -36,7 +36,10 @@ const MACHINES: [(u16, &str); 9] = [
 /// Whether the file begins as an ELF file.
 pub(crate) fn is_elf(path: &Path) -> bool {
     let mut start = [0; 4];
-    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == MAGIC
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut start))
+        .is_ok()
+        && start == MAGIC
 }
 
 impl Elf {
@@ -48,13 +51,22 @@ impl Elf {
         if !header.starts_with(MAGIC) {
             return None;
         }
-        let layout = Layout { wide: header[4] == 2, big_endian: header[5] == 2 };
+        let layout = Layout {
+            wide: header[4] == 2,
+            big_endian: header[5] == 2,
+        };
         let number = layout.u16(&header, 18)?;
         let machine = MACHINES
             .iter()
             .find(|(known, _)| *known == number)
-            .map_or_else(|| format!("machine {number}"), |(_, name)| (*name).to_owned());
-        Some(Self { machine, loader: layout.loader(&file, &header) })
+            .map_or_else(
+                || format!("machine {number}"),
+                |(_, name)| (*name).to_owned(),
+            );
+        Some(Self {
+            machine,
+            loader: layout.loader(&file, &header),
+        })
     }
 }
 
@@ -67,12 +79,20 @@ struct Layout {
 impl Layout {
     fn u16(&self, bytes: &[u8], at: usize) -> Option<u16> {
         let bytes = bytes.get(at..at + 2)?.try_into().ok()?;
-        Some(if self.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
+        Some(if self.big_endian {
+            u16::from_be_bytes(bytes)
+        } else {
+            u16::from_le_bytes(bytes)
+        })
     }
 
     fn u32(&self, bytes: &[u8], at: usize) -> Option<u32> {
         let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
-        Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
+        Some(if self.big_endian {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
+        })
     }
 
     /// A number as wide as an address: at one place in wide files, at another in narrow ones.
@@ -81,7 +101,11 @@ impl Layout {
             return self.u32(bytes, narrow_at).map(u64::from);
         }
         let bytes = bytes.get(wide_at..wide_at + 8)?.try_into().ok()?;
-        Some(if self.big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) })
+        Some(if self.big_endian {
+            u64::from_be_bytes(bytes)
+        } else {
+            u64::from_le_bytes(bytes)
+        })
     }
 
     fn loader(&self, file: &File, header: &[u8]) -> Option<String> {
@@ -98,7 +122,10 @@ impl Layout {
                 let length = usize::try_from(self.address(&entry, 32, 16)?).ok()?;
                 let mut path = vec![0; length.min(LONGEST_PATH)];
                 file.read_exact_at(&mut path, start).ok()?;
-                let end = path.iter().position(|&byte| byte == 0).unwrap_or(path.len());
+                let end = path
+                    .iter()
+                    .position(|&byte| byte == 0)
+                    .unwrap_or(path.len());
                 return Some(String::from_utf8_lossy(&path[..end]).into_owned());
             }
         }

@@ -27,7 +27,10 @@ impl std::error::Error for Cause {}
 impl From<SyscallError> for Cause {
     fn from(error: SyscallError) -> Self {
         let errno = error.errno().map_or(0, |errno| errno.raw_os_error());
-        Self { call: error.to_string(), errno }
+        Self {
+            call: error.to_string(),
+            errno,
+        }
     }
 }
 
@@ -246,18 +249,34 @@ mod tests {
 
     #[test]
     fn errors_survive_the_channel_and_say_what_the_user_named() {
-        let cause = Cause { call: "chdir(\"/x\")".to_owned(), errno: 2 };
-        let error = SetUpError::Directory { directory: "/x".into(), cause };
+        let cause = Cause {
+            call: "chdir(\"/x\")".to_owned(),
+            errno: 2,
+        };
+        let error = SetUpError::Directory {
+            directory: "/x".into(),
+            cause,
+        };
         let sent = serde_json::to_vec(&error).expect("serialise");
         let received: SetUpError = serde_json::from_slice(&sent).expect("deserialise");
         assert_eq!(received, error);
-        assert_eq!(received.to_string(), "can't cd to /x: No such file or directory");
+        assert_eq!(
+            received.to_string(),
+            "can't cd to /x: No such file or directory"
+        );
     }
 
     #[test]
     fn an_execution_error_has_the_words_of_charliecloud() {
-        let error = ExecError { program: "true".into(), errno: 2, finding: None };
-        assert_eq!(error.to_string(), "can't execve(2): true: No such file or directory");
+        let error = ExecError {
+            program: "true".into(),
+            errno: 2,
+            finding: None,
+        };
+        assert_eq!(
+            error.to_string(),
+            "can't execve(2): true: No such file or directory"
+        );
         assert_eq!(error.hint(), None);
     }
 }

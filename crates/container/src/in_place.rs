@@ -69,7 +69,9 @@ pub enum InPlaceNotice {
 ///
 /// The calling process must have one thread.
 pub fn enter(inside: Identity) -> Result<(), SetUpError> {
-    namespace::enter(inside).map_err(|error| SetUpError::UserNamespace { cause: error.into() })
+    namespace::enter(inside).map_err(|error| SetUpError::UserNamespace {
+        cause: error.into(),
+    })
 }
 
 /// Becomes the command of `spec` in a container whose root is the detached mount `root`, made in the

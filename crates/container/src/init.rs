@@ -44,7 +44,9 @@ fn live(request: &Request, root: OwnedFd, channel: &Channel) -> Result<(), SetUp
         process::adopt_orphans().map_err(failed)?;
         Proc::Host
     };
-    set_up::for_run(&request.spec, root, &proc, &|notice| channel.send(&Report::Notice(notice)))?;
+    set_up::for_run(&request.spec, root, &proc, &|notice| {
+        channel.send(&Report::Notice(notice))
+    })?;
     drop(proc);
     let children = Receiver::new(&[Signal::CHILD]).map_err(failed)?;
     match process::fork().map_err(|error| could_not_start("command", error))? {

@@ -34,7 +34,7 @@ mod set_up;
 mod spec;
 mod wire;
 
-pub use account::{Account, Accounts, AccountSources};
+pub use account::{Account, AccountSources, Accounts};
 pub use bind::{BindError, parse_binds};
 pub use diagnosis::{Diagnosis, Surroundings, is_privileged_executable};
 pub use error::{Cause, ExecError, Finding, SetUpError};

@@ -26,20 +26,27 @@ const EINVAL: i32 = 22;
 /// Executes `command` with exactly these variables in place of this process. Returns only why not.
 pub(crate) fn execute(command: &[OsString], variables: &Variables) -> ExecError {
     let program = command.first().cloned().unwrap_or_default();
-    let search = variables.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value);
+    let search = variables
+        .iter()
+        .rev()
+        .find(|(name, _)| name == "PATH")
+        .map(|(_, value)| value);
     let environment: Vec<OsString> = variables.iter().map(assignment).collect();
     let mut denied = None;
     for path in candidates(&program, search.map(OsString::as_os_str)) {
         let errno = execute_file(&path, command, &environment);
         match errno {
             // As execvp(3): look on, and remember what could have been it.
-            ENOENT | ENOTDIR => {}
-            EACCES => denied = denied.or(Some(path)),
-            _ => return explain(program, errno, Some(&path), command, &environment),
+            ENOENT if path.is_file() => {}
+            ENOENT | EACCES | ENOTDIR if !program.as_bytes().contains(&b'/') => {
+                if errno == EACCES {
+                    denied.get_or_insert(path);
+                }
+                continue;
+            }
+            _ => {}
         }
-        if program.as_bytes().contains(&b'/') || (errno == ENOENT && path.is_file()) {
-            return explain(program, errno, Some(&path), command, &environment);
-        }
+        return explain(program, errno, Some(&path), command, &environment);
     }
     let errno = if denied.is_some() { EACCES } else { ENOENT };
     explain(program, errno, denied.as_deref(), command, &environment)
@@ -86,10 +93,14 @@ fn execute_file(path: &Path, command: &[OsString], environment: &[OsString]) -> 
 
 fn execute_once(path: &Path, command: &[OsString], environment: &[OsString]) -> i32 {
     let texts = |texts: &[OsString]| -> Result<Vec<CString>, std::ffi::NulError> {
-        texts.iter().map(|text| CString::new(text.as_bytes())).collect()
+        texts
+            .iter()
+            .map(|text| CString::new(text.as_bytes()))
+            .collect()
     };
     let path = CString::new(path.as_os_str().as_bytes());
-    let (Ok(path), Ok(arguments), Ok(variables)) = (path, texts(command), texts(environment)) else {
+    let (Ok(path), Ok(arguments), Ok(variables)) = (path, texts(command), texts(environment))
+    else {
         return EINVAL;
     };
     let error = process::execute(&path, &arguments, &variables);
@@ -115,7 +126,11 @@ fn explain(
         }
         _ => None,
     };
-    ExecError { program, errno, finding }
+    ExecError {
+        program,
+        errno,
+        finding,
+    }
 }
 
 /// What of `path` is missing: itself, or what it needs to run.
@@ -132,9 +147,18 @@ fn missing(path: &Path) -> Option<Finding> {
 /// The program that the first line of a script names.
 fn script_interpreter(path: &Path) -> Option<String> {
     let mut start = Vec::new();
-    File::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
-    let line = start.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
-    let text = OsString::from_vec(line.to_vec()).to_string_lossy().into_owned();
+    File::open(path)
+        .ok()?
+        .take(256)
+        .read_to_end(&mut start)
+        .ok()?;
+    let line = start
+        .strip_prefix(b"#!")?
+        .split(|&byte| byte == b'\n')
+        .next()?;
+    let text = OsString::from_vec(line.to_vec())
+        .to_string_lossy()
+        .into_owned();
     text.split_whitespace().next().map(str::to_owned)
 }
 
@@ -160,7 +184,11 @@ mod tests {
     fn a_program_is_searched_as_execvp_does() {
         let rows: [(&str, Option<&str>, &[&str]); 6] = [
             ("ls", Some("/usr/bin:/bin"), &["/usr/bin/ls", "/bin/ls"]),
-            ("ls", Some("/usr/bin::/bin"), &["/usr/bin/ls", "./ls", "/bin/ls"]),
+            (
+                "ls",
+                Some("/usr/bin::/bin"),
+                &["/usr/bin/ls", "./ls", "/bin/ls"],
+            ),
             ("ls", None, &["./ls"]),
             ("./ls", Some("/bin"), &["./ls"]),
             ("/x/ls", Some("/bin"), &["/x/ls"]),
@@ -182,7 +210,10 @@ mod tests {
             path
         };
         let script = write("script", "#! /no/such/shell -e\n");
-        assert_eq!(missing(&script), Some(Finding::NoInterpreter("/no/such/shell".to_owned())));
+        assert_eq!(
+            missing(&script),
+            Some(Finding::NoInterpreter("/no/such/shell".to_owned()))
+        );
         assert_eq!(denied(&script), Some(Finding::NotExecutable));
         assert_eq!(denied(directory.path()), Some(Finding::Directory));
         assert_eq!(foreign(&script), None);

@@ -1,9 +1,9 @@
 //! What the processes of a container tell each other, over one socket.
 
+use ch_linux::SyscallError;
 use ch_linux::process;
 use ch_linux::signal::Signal;
 use ch_linux::socket::Socket;
-use ch_linux::SyscallError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -59,7 +59,11 @@ impl Stop {
     /// No wish yet.
     pub fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
-        Ok(Self { requests: AtomicU32::new(0), reader, writer })
+        Ok(Self {
+            requests: AtomicU32::new(0),
+            reader,
+            writer,
+        })
     }
 
     /// Asks running commands to end; they have two seconds. A second request ends them at once.
@@ -187,7 +191,10 @@ pub fn run(
     if let Some(cause) = heard.no_proc.take() {
         abilities.no_pid_namespace.store(true, Ordering::Relaxed);
         heard = attempt(context, root, spec, false, &mut output)?;
-        heard.notices.push(Notice::Shared { namespace: "PID".to_owned(), cause });
+        heard.notices.push(Notice::Shared {
+            namespace: "PID".to_owned(),
+            cause,
+        });
     }
     let out_of_memory = memory::kills() > kills;
     heard.into_outcome(context.stop.requests() > 0, out_of_memory)
@@ -227,7 +234,11 @@ impl Heard {
         }
         match (self.error, self.end) {
             (Some(error), _) => Err(error),
-            (None, Some(end)) => Ok(Outcome { end, out_of_memory, notices: self.notices }),
+            (None, Some(end)) => Ok(Outcome {
+                end,
+                out_of_memory,
+                notices: self.notices,
+            }),
             (None, None) => Err(RunError::InitLost { end: self.init_end }),
         }
     }
@@ -256,7 +267,9 @@ fn attempt(
         running.channel.send(&Order::Kill);
     }
     let waited = running.child.wait();
-    listened.and_then(|()| waited).map_err(|source| RunError::Talk { source })?;
+    listened
+        .and_then(|()| waited)
+        .map_err(|source| RunError::Talk { source })?;
     Ok(heard)
 }
 
@@ -270,10 +283,17 @@ fn start(
     let pipe = || io::pipe().map_err(|error| SyscallError::new("pipe2", "O_CLOEXEC", error));
     let input = File::open("/dev/null")
         .map_err(|error| SyscallError::new("open", r#""/dev/null""#, error))?;
-    let request = Request { spec: spec.clone(), pid_namespace };
+    let request = Request {
+        spec: spec.clone(),
+        pid_namespace,
+    };
     let request = serde_json::to_vec(&request).expect("a request has no maps with odd keys");
     let (ours, theirs) = Socket::pair()?;
-    let pipes = if piped { Some((pipe()?, pipe()?)) } else { None };
+    let pipes = if piped {
+        Some((pipe()?, pipe()?))
+    } else {
+        None
+    };
     let child = context.executable.start(
         &RUNTIME,
         &Start {
@@ -290,7 +310,11 @@ fn start(
     let streams = pipes.map_or_else(Vec::new, |((output, _), (error, _))| {
         vec![(Stream::Output, output), (Stream::Error, error)]
     });
-    Ok(Running { channel: Channel::new(ours), child, streams })
+    Ok(Running {
+        channel: Channel::new(ours),
+        child,
+        streams,
+    })
 }
 
 /// Until the container's processes have ended: then the socket has no other side.
@@ -340,7 +364,11 @@ fn listen(
 /// What is still in the pipes. Not until their end: who left the container in time may hold them open.
 fn drain(running: &mut Running, output: &mut Output<'_>) -> Result<(), SyscallError> {
     while !running.streams.is_empty() {
-        let waiting: Vec<_> = running.streams.iter().map(|(_, reader)| reader.as_fd()).collect();
+        let waiting: Vec<_> = running
+            .streams
+            .iter()
+            .map(|(_, reader)| reader.as_fd())
+            .collect();
         let ready = process::wait_readable(&waiting, Some(Duration::ZERO))?;
         if !ready.contains(&true) {
             break;

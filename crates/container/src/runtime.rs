@@ -16,7 +16,10 @@ use crate::init;
 use crate::report::{Channel, Notice, Report, Request};
 
 /// The program that [`crate::run`] starts; `main` must know it.
-pub const RUNTIME: Program = Program { name: "runtime", main };
+pub const RUNTIME: Program = Program {
+    name: "runtime",
+    main,
+};
 
 /// How much sooner than the builder a step is chosen when memory runs out.
 const OUT_OF_MEMORY_SCORE: i32 = 200;
@@ -24,8 +27,14 @@ const OUT_OF_MEMORY_SCORE: i32 = 200;
 const LARGEST_SCORE: i32 = 1000;
 
 fn main(invocation: Invocation) -> ExitCode {
-    let Invocation { request, socket, descriptors } = invocation;
-    let Some(socket) = socket else { return ExitCode::FAILURE };
+    let Invocation {
+        request,
+        socket,
+        descriptors,
+    } = invocation;
+    let Some(socket) = socket else {
+        return ExitCode::FAILURE;
+    };
     let channel = Channel::new(socket);
     match start(&request, descriptors, &channel) {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,17 +45,18 @@ fn main(invocation: Invocation) -> ExitCode {
     }
 }
 
-fn start(
-    request: &[u8],
-    descriptors: Vec<OwnedFd>,
-    channel: &Channel,
-) -> Result<(), SetUpError> {
-    let request: Request = serde_json::from_slice(request)
-        .map_err(|error| SetUpError::Request { reason: error.to_string() })?;
-    let [user_namespace, root] = <[OwnedFd; 2]>::try_from(descriptors)
-        .map_err(|_| SetUpError::Request { reason: "a descriptor is missing".to_owned() })?;
-    namespace::join_user(&user_namespace)
-        .map_err(|error| SetUpError::UserNamespace { cause: error.into() })?;
+fn start(request: &[u8], descriptors: Vec<OwnedFd>, channel: &Channel) -> Result<(), SetUpError> {
+    let request: Request =
+        serde_json::from_slice(request).map_err(|error| SetUpError::Request {
+            reason: error.to_string(),
+        })?;
+    let [user_namespace, root] =
+        <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| SetUpError::Request {
+            reason: "a descriptor is missing".to_owned(),
+        })?;
+    namespace::join_user(&user_namespace).map_err(|error| SetUpError::UserNamespace {
+        cause: error.into(),
+    })?;
     drop(user_namespace);
     make_namespaces(request.pid_namespace, channel)?;
     // Refused where keyrings are not compiled in, forbidden or used up; then there is none to hide.
@@ -66,19 +76,29 @@ fn start(
 }
 
 pub(crate) fn could_not_start(process: &str, error: SyscallError) -> SetUpError {
-    SetUpError::Process { process: process.to_owned(), cause: error.into() }
+    SetUpError::Process {
+        process: process.to_owned(),
+        cause: error.into(),
+    }
 }
 
 /// A mount namespace, and of the others those that can be had.
 fn make_namespaces(pid: bool, channel: &Channel) -> Result<(), SetUpError> {
-    let optional = [("PID", Kinds::PID, pid), ("IPC", Kinds::IPC, true), ("UTS", Kinds::UTS, true)];
+    let optional = [
+        ("PID", Kinds::PID, pid),
+        ("IPC", Kinds::IPC, true),
+        ("UTS", Kinds::UTS, true),
+    ];
     let wanted = optional.iter().filter(|(_, _, wanted)| *wanted);
-    let all = wanted.clone().fold(Kinds::MOUNT, |all, (_, kind, _)| all.and(*kind));
+    let all = wanted
+        .clone()
+        .fold(Kinds::MOUNT, |all, (_, kind, _)| all.and(*kind));
     if namespace::unshare(all).is_ok() {
         return Ok(());
     }
-    namespace::unshare(Kinds::MOUNT)
-        .map_err(|error| SetUpError::MountNamespace { cause: error.into() })?;
+    namespace::unshare(Kinds::MOUNT).map_err(|error| SetUpError::MountNamespace {
+        cause: error.into(),
+    })?;
     for (name, kind, _) in wanted {
         if let Err(error) = namespace::unshare(*kind) {
             if *kind == Kinds::PID {
@@ -86,7 +106,10 @@ fn make_namespaces(pid: bool, channel: &Channel) -> Result<(), SetUpError> {
                 process::exit_now(1);
             }
             let namespace = (*name).to_owned();
-            channel.send(&Report::Notice(Notice::Shared { namespace, cause: error.into() }));
+            channel.send(&Report::Notice(Notice::Shared {
+                namespace,
+                cause: error.into(),
+            }));
         }
     }
     Ok(())
@@ -95,7 +118,9 @@ fn make_namespaces(pid: bool, channel: &Channel) -> Result<(), SetUpError> {
 /// Lets the step die before the builder when memory runs out.
 fn prefer_as_victim() {
     const FILE: &str = "/proc/self/oom_score_adj";
-    let score = fs::read_to_string(FILE).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    let score = fs::read_to_string(FILE)
+        .ok()
+        .and_then(|text| text.trim().parse::<i32>().ok());
     if let Some(score) = score {
         let score = (score + OUT_OF_MEMORY_SCORE).min(LARGEST_SCORE);
         // Where it is refused, the kernel's own choice is as good.

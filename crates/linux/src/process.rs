@@ -219,8 +219,10 @@ pub fn wait_readable(
     limit: Option<Duration>,
 ) -> Result<Vec<bool>, SyscallError> {
     let failed = |source| SyscallError::new("poll", format!("{} files", descriptors.len()), source);
-    let mut files: Vec<PollFd<'_>> =
-        descriptors.iter().map(|file| PollFd::from_borrowed_fd(*file, PollFlags::IN)).collect();
+    let mut files: Vec<PollFd<'_>> = descriptors
+        .iter()
+        .map(|file| PollFd::from_borrowed_fd(*file, PollFlags::IN))
+        .collect();
     let limit = limit
         .map(Timespec::try_from)
         .transpose()
@@ -229,7 +231,10 @@ pub fn wait_readable(
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(source) => return Err(failed(source)),
     }
-    Ok(files.iter().map(|file| !file.revents().is_empty()).collect())
+    Ok(files
+        .iter()
+        .map(|file| !file.revents().is_empty())
+        .collect())
 }
 
 /// Sets the bits that are taken away from the modes of new files.

@@ -23,7 +23,9 @@ impl Glob {
 }
 
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let Some((&first, rest)) = pattern.split_first() else { return text.is_empty() };
+    let Some((&first, rest)) = pattern.split_first() else {
+        return text.is_empty();
+    };
     if let Some(group) = Group::at_start(pattern) {
         return group.matches(text);
     }
@@ -68,7 +70,11 @@ impl<'a> Group<'a> {
                 b')' if depth > 0 => depth -= 1,
                 b')' => {
                     alternatives.push(&inside[start..at]);
-                    return Some(Self { kind, alternatives, rest: &inside[at + 1..] });
+                    return Some(Self {
+                        kind,
+                        alternatives,
+                        rest: &inside[at + 1..],
+                    });
                 }
                 b'|' if depth == 0 => {
                     alternatives.push(&inside[start..at]);
@@ -93,7 +99,8 @@ impl<'a> Group<'a> {
             b'!' => ends.any(|end| !one(&text[..end]) && matches(self.rest, &text[end..])),
             kind => {
                 (kind == b'*' && matches(self.rest, text))
-                    || ends.any(|end| self.repeated(&text[..end]) && matches(self.rest, &text[end..]))
+                    || ends
+                        .any(|end| self.repeated(&text[..end]) && matches(self.rest, &text[end..]))
             }
         }
     }
@@ -113,7 +120,10 @@ struct Bracket {
 
 impl Bracket {
     fn contains(&self, byte: u8) -> bool {
-        self.ranges.iter().any(|&(low, high)| (low..=high).contains(&byte)) != self.negated
+        self.ranges
+            .iter()
+            .any(|&(low, high)| (low..=high).contains(&byte))
+            != self.negated
     }
 }
 

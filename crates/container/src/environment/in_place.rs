@@ -41,7 +41,11 @@ impl InPlaceEnvironment {
                 Edit::Unset(glob) => variables.retain(|(name, _)| !glob.matches(name)),
             }
         }
-        set(&mut variables, "CH_RUNNING".into(), "Weird Al Yankovic".into());
+        set(
+            &mut variables,
+            "CH_RUNNING".into(),
+            "Weird Al Yankovic".into(),
+        );
         Ok((variables, path_missing))
     }
 
@@ -55,7 +59,10 @@ impl InPlaceEnvironment {
             (Err(error), Some(config)) if error.kind() == io::ErrorKind::NotFound => {
                 Ok((config.clone(), false))
             }
-            (Err(source), _) => Err(EnvironmentError::Open { path: path.to_owned(), source }),
+            (Err(source), _) => Err(EnvironmentError::Open {
+                path: path.to_owned(),
+                source,
+            }),
         }
     }
 }
@@ -90,7 +97,10 @@ mod tests {
     use crate::environment::Glob;
 
     fn variables(texts: &[(&str, &str)]) -> Variables {
-        texts.iter().map(|(name, value)| (name.into(), value.into())).collect()
+        texts
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
     }
 
     #[test]
@@ -126,7 +136,10 @@ mod tests {
                 ..InPlaceEnvironment::default()
             };
             let (variables, _) = environment.assemble().expect("nothing is read");
-            variables.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+            variables
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>()
         };
         assert_eq!(after("*"), ["CH_RUNNING"], "V-run-3");
         assert_eq!(after("!(W_*)"), ["W_A", "CH_RUNNING"], "V-run-4");
@@ -139,10 +152,21 @@ mod tests {
             edits: vec![Edit::SetFromImage(Separator::Newline)],
             ..InPlaceEnvironment::default()
         };
-        let (found, _) = environment.assemble().expect("the machine has no /ch/environment");
+        let (found, _) = environment
+            .assemble()
+            .expect("the machine has no /ch/environment");
         assert_eq!(value(&found, "A".as_ref()), Some(&OsString::from("1")));
-        let without = InPlaceEnvironment { config: None, ..environment };
-        let error = without.assemble().expect_err("neither file nor config").to_string();
-        assert_eq!(error, "can't open: /ch/environment: No such file or directory");
+        let without = InPlaceEnvironment {
+            config: None,
+            ..environment
+        };
+        let error = without
+            .assemble()
+            .expect_err("neither file nor config")
+            .to_string();
+        assert_eq!(
+            error,
+            "can't open: /ch/environment: No such file or directory"
+        );
     }
 }

@@ -8,8 +8,8 @@ mod run;
 pub use edit::{Edit, EnvironmentError, Separator};
 pub use glob::Glob;
 pub use in_place::InPlaceEnvironment;
-pub(crate) use run::{ImageFacts, of_run};
 pub use run::PASS_THROUGH;
+pub(crate) use run::{ImageFacts, of_run};
 
 use std::ffi::{OsStr, OsString};
 
@@ -17,7 +17,11 @@ use crate::spec::Variables;
 
 /// The value of `name`; the last one counts.
 fn value<'a>(variables: &'a Variables, name: &OsStr) -> Option<&'a OsString> {
-    variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
+    variables
+        .iter()
+        .rev()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value)
 }
 
 /// Sets `name`, at the place where it is already.

@@ -38,7 +38,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 const BUILD_PROGRAMS: &str = "/ch/bin";
 
 /// What the environment depends on in the image itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct ImageFacts {
     /// Home directory of the user.
     home: OsString,
@@ -72,7 +72,11 @@ fn home(passwd: &str, user: &str) -> String {
         }
     });
     let home = found.filter(|home| !home.is_empty());
-    let unknown = if matches!(name, "0" | "root") { "/root" } else { "/" };
+    let unknown = if matches!(name, "0" | "root") {
+        "/root"
+    } else {
+        "/"
+    };
     home.unwrap_or(unknown).to_owned()
 }
 
@@ -93,7 +97,9 @@ pub(crate) fn of_run(from: &RunEnvironment, facts: &ImageFacts, mode: Mode) -> V
         }
     }
     if facts.has_build_programs {
-        let path = value(&variables, "PATH".as_ref()).cloned().unwrap_or_default();
+        let path = value(&variables, "PATH".as_ref())
+            .cloned()
+            .unwrap_or_default();
         let mut longer = OsString::from(BUILD_PROGRAMS);
         longer.push(":");
         longer.push(path);
@@ -139,13 +145,21 @@ mod tests {
     }
 
     fn variables(texts: &[(&str, &str)]) -> Variables {
-        texts.iter().map(|(name, value)| (name.into(), value.into())).collect()
+        texts
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
     }
 
     #[test]
     fn the_image_wins_over_defaults_and_host() {
         let from = RunEnvironment {
-            image: variables(&[("A", "1"), ("PATH", "/x"), ("A", "2"), ("no_proxy", "image")]),
+            image: variables(&[
+                ("A", "1"),
+                ("PATH", "/x"),
+                ("A", "2"),
+                ("no_proxy", "image"),
+            ]),
             host: variables(&[
                 ("no_proxy", "host"),
                 ("http_proxy", "p"),
@@ -169,7 +183,10 @@ mod tests {
             image: variables(&[("TAR_OPTIONS", "-v")]),
             host: variables(&[("SSH_AUTH_SOCK", "/agent")]),
         };
-        let facts = ImageFacts { has_build_programs: true, ..facts() };
+        let facts = ImageFacts {
+            has_build_programs: true,
+            ..facts()
+        };
         let expected = variables(&[
             ("PATH", &format!("/ch/bin:{DEFAULT_PATH}")),
             ("HOME", "/root"),

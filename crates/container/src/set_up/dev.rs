@@ -63,7 +63,10 @@ pub(super) fn private(ground: &Ground, notice: &dyn Fn(Notice)) -> Result<(), Se
     let dev = match tmpfs() {
         Ok(dev) => dev,
         Err(error) => {
-            notice(Notice::Mount { path: "/dev".to_owned(), cause: error.into() });
+            notice(Notice::Mount {
+                path: "/dev".to_owned(),
+                cause: error.into(),
+            });
             return ground.bind_host("/dev".as_ref());
         }
     };
@@ -74,11 +77,16 @@ pub(super) fn private(ground: &Ground, notice: &dyn Fn(Notice)) -> Result<(), Se
     for (name, target) in LINKS {
         file::make_symlink_at(target, &dev, name).map_err(failed(name))?;
     }
-    PARTS.iter().try_for_each(|part| add_part(&dev, part, notice))
+    PARTS
+        .iter()
+        .try_for_each(|part| add_part(&dev, part, notice))
 }
 
 fn failed(name: &str) -> impl Fn(SyscallError) -> SetUpError {
-    move |error| SetUpError::Mount { path: Path::new("/dev").join(name), cause: error.into() }
+    move |error| SetUpError::Mount {
+        path: Path::new("/dev").join(name),
+        cause: error.into(),
+    }
 }
 
 fn tmpfs() -> Result<OwnedFd, SyscallError> {
@@ -112,9 +120,12 @@ fn add_part(dev: &OwnedFd, part: &Part, notice: &dyn Fn(Notice)) -> Result<(), S
         Ok(mounted) => mounted,
         Err(error) => {
             let host = Path::new("/dev").join(part.name);
-            notice(Notice::Mount { path: host.display().to_string(), cause: error.into() });
-            let copy = mount::open_place(&host)
-                .and_then(|source| mount::clone(source, Depth::Recursive));
+            notice(Notice::Mount {
+                path: host.display().to_string(),
+                cause: error.into(),
+            });
+            let copy =
+                mount::open_place(&host).and_then(|source| mount::clone(source, Depth::Recursive));
             match copy {
                 Ok(copy) => copy,
                 // Neither: the container is without.

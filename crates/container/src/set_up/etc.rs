@@ -21,7 +21,10 @@ pub(super) struct Copy {
 
 impl Copy {
     pub(super) fn new(path: &str, content: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.into(), content: content.into() }
+        Self {
+            path: path.into(),
+            content: content.into(),
+        }
     }
 }
 
@@ -31,7 +34,10 @@ pub(super) fn of_run(host_name: &str) -> Vec<Copy> {
     if let Ok(content) = fs::read("/etc/resolv.conf") {
         copies.push(Copy::new("/etc/resolv.conf", content));
     }
-    copies.push(Copy::new("/etc/hosts", hosts(fs::read("/etc/hosts"), host_name)));
+    copies.push(Copy::new(
+        "/etc/hosts",
+        hosts(fs::read("/etc/hosts"), host_name),
+    ));
     copies
 }
 
@@ -53,7 +59,10 @@ pub(super) fn private_copies(ground: &Ground, copies: &[Copy]) -> Result<(), Set
     if copies.is_empty() {
         return Ok(());
     }
-    let whole = |error: SyscallError| SetUpError::Mount { path: "/etc".into(), cause: error.into() };
+    let whole = |error: SyscallError| SetUpError::Mount {
+        path: "/etc".into(),
+        cause: error.into(),
+    };
     let tmpfs = FileSystem::open("tmpfs").map_err(whole)?;
     tmpfs.string("mode", "0755").map_err(whole)?;
     let tmpfs = tmpfs
@@ -61,8 +70,10 @@ pub(super) fn private_copies(ground: &Ground, copies: &[Copy]) -> Result<(), Set
         .map_err(whole)?;
     ground.attach_directory(&tmpfs, "/dev".as_ref())?;
     for (number, copy) in copies.iter().enumerate() {
-        let failed =
-            |error: SyscallError| SetUpError::Mount { path: copy.path.clone(), cause: error.into() };
+        let failed = |error: SyscallError| SetUpError::Mount {
+            path: copy.path.clone(),
+            cause: error.into(),
+        };
         let made = file::create_at(&tmpfs, number.to_string(), 0o644).map_err(failed)?;
         let mut file = File::from(made);
         file.write_all(&copy.content)
@@ -87,7 +98,10 @@ mod tests {
     #[test]
     fn the_container_knows_its_own_name() {
         let rows: [(io::Result<Vec<u8>>, &str); 3] = [
-            (Ok(b"127.0.0.1 localhost\n".to_vec()), "127.0.0.1 localhost\n127.0.0.1\tbox\n"),
+            (
+                Ok(b"127.0.0.1 localhost\n".to_vec()),
+                "127.0.0.1 localhost\n127.0.0.1\tbox\n",
+            ),
             (Ok(b"::1 l".to_vec()), "::1 l\n127.0.0.1\tbox\n"),
             (
                 Err(io::Error::from(io::ErrorKind::NotFound)),
@@ -95,7 +109,10 @@ mod tests {
             ),
         ];
         for (of_host, expected) in rows {
-            assert_eq!(String::from_utf8(hosts(of_host, "box")).expect("text"), expected);
+            assert_eq!(
+                String::from_utf8(hosts(of_host, "box")).expect("text"),
+                expected
+            );
         }
     }
 }

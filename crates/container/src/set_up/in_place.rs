@@ -37,10 +37,21 @@ const FILE_MODE: u32 = 0o644;
 
 /// Every place of a container of `ch-run`, but those that may be missing.
 pub(crate) fn mount_points_in_place(spec: &InPlace) -> Vec<MountPoint> {
-    let point = |path: &str, directory| MountPoint { path: path.into(), directory };
-    let mut points: Vec<_> = DIRECTORIES.into_iter().map(|path| point(path, true)).collect();
+    let point = |path: &str, directory| MountPoint {
+        path: path.into(),
+        directory,
+    };
+    let mut points: Vec<_> = DIRECTORIES
+        .into_iter()
+        .map(|path| point(path, true))
+        .collect();
     points.push(point("/tmp", true));
-    points.extend(FILES.into_iter().filter(|path| exists(path)).map(|path| point(path, false)));
+    points.extend(
+        FILES
+            .into_iter()
+            .filter(|path| exists(path))
+            .map(|path| point(path, false)),
+    );
     if spec.accounts.is_some() {
         points.push(point("/etc/passwd", false));
         points.push(point("/etc/group", false));
@@ -55,8 +66,9 @@ fn exists(path: &str) -> bool {
 
 /// Sets up the container and makes it this process' root.
 pub(crate) fn for_ch_run(spec: &InPlace, root: OwnedFd) -> Result<(), SetUpError> {
-    mount::set_propagation(Propagation::Slave)
-        .map_err(|error| SetUpError::Root { cause: error.into() })?;
+    mount::set_propagation(Propagation::Slave).map_err(|error| SetUpError::Root {
+        cause: error.into(),
+    })?;
     let mounts = all_mounts(spec);
     let sources = user::open_sources(&mounts)?;
     let ground = Ground::attach(root)?;
@@ -73,8 +85,9 @@ pub(crate) fn for_ch_run(spec: &InPlace, root: OwnedFd) -> Result<(), SetUpError
         etc::private_copies(&ground, &copies)?;
     }
     if !spec.writable {
-        mount::set_read_only(ground.root(), Depth::One)
-            .map_err(|error| SetUpError::ReadOnly { cause: error.into() })?;
+        mount::set_read_only(ground.root(), Depth::One).map_err(|error| SetUpError::ReadOnly {
+            cause: error.into(),
+        })?;
     }
     for (mount, source) in mounts.iter().zip(&sources) {
         user::mount(&ground, mount, source.as_ref())?;
@@ -89,9 +102,22 @@ fn all_mounts(spec: &InPlace) -> Vec<Mount> {
         source: Source::Bind(path.into()),
         optional,
     };
-    let mut mounts: Vec<_> = DIRECTORIES.into_iter().map(|path| bind(path, false)).collect();
-    mounts.extend(FILES.into_iter().filter(|path| exists(path)).map(|path| bind(path, false)));
-    mounts.extend(OPTIONAL.into_iter().filter(|path| exists(path)).map(|path| bind(path, true)));
+    let mut mounts: Vec<_> = DIRECTORIES
+        .into_iter()
+        .map(|path| bind(path, false))
+        .collect();
+    mounts.extend(
+        FILES
+            .into_iter()
+            .filter(|path| exists(path))
+            .map(|path| bind(path, false)),
+    );
+    mounts.extend(
+        OPTIONAL
+            .into_iter()
+            .filter(|path| exists(path))
+            .map(|path| bind(path, true)),
+    );
     mounts.push(Mount {
         target: "/tmp".into(),
         source: spec.tmp.clone().map_or(Source::Tmpfs, Source::Bind),
@@ -107,7 +133,10 @@ fn make_place(ground: &Ground, mount: &Mount, earlier: &[Mount]) -> Result<(), S
     if mount.optional || ground.place(&mount.target).is_ok() {
         return Ok(());
     }
-    if let Some(parent) = earlier.iter().find(|other| mount.target.starts_with(&other.target)) {
+    if let Some(parent) = earlier
+        .iter()
+        .find(|other| mount.target.starts_with(&other.target))
+    {
         // What that mount shows may have it already.
         return match &parent.source {
             Source::Bind(source) if has(source, &mount.target, &parent.target) => Ok(()),
@@ -129,7 +158,9 @@ fn make_place(ground: &Ground, mount: &Mount, earlier: &[Mount]) -> Result<(), S
 
 /// Whether `source`, mounted at `parent`, has what is `target` then.
 fn has(source: &Path, target: &Path, parent: &Path) -> bool {
-    target.strip_prefix(parent).is_ok_and(|rest| source.join(rest).exists())
+    target
+        .strip_prefix(parent)
+        .is_ok_and(|rest| source.join(rest).exists())
 }
 
 /// Makes a directory or an empty file at `path` in the root, and the directories it lies in.

@@ -45,8 +45,11 @@ pub(crate) fn new_proc() -> Result<OwnedFd, SyscallError> {
 }
 
 /// Mount points that every `RUN` needs in its root, beside those of its own mounts.
-pub fn mount_points() -> Vec<MountPoint> {
-    let point = |path: &str, directory| MountPoint { path: path.into(), directory };
+pub(crate) fn mount_points() -> Vec<MountPoint> {
+    let point = |path: &str, directory| MountPoint {
+        path: path.into(),
+        directory,
+    };
     vec![
         point("/dev", true),
         point("/proc", true),
@@ -63,8 +66,9 @@ pub(crate) fn for_run(
     proc: &Proc,
     notice: &dyn Fn(Notice),
 ) -> Result<(), SetUpError> {
-    mount::set_propagation(Propagation::Slave)
-        .map_err(|error| SetUpError::Root { cause: error.into() })?;
+    mount::set_propagation(Propagation::Slave).map_err(|error| SetUpError::Root {
+        cause: error.into(),
+    })?;
     let sources = user::open_sources(&spec.mounts)?;
     let ground = Ground::attach(root)?;
     etc::private_copies(&ground, &etc::of_run(&spec.host_name))?;
@@ -87,9 +91,12 @@ pub(crate) fn for_run(
 /// The host's `/sys`, with everything below it, read-only.
 fn read_only_sys(ground: &Ground) -> Result<(), SetUpError> {
     let path = Path::new("/sys");
-    let failed = |error: SyscallError| SetUpError::Mount { path: path.into(), cause: error.into() };
-    let sys = mount::clone(mount::open_place(path).map_err(failed)?, Depth::Recursive)
-        .map_err(failed)?;
+    let failed = |error: SyscallError| SetUpError::Mount {
+        path: path.into(),
+        cause: error.into(),
+    };
+    let sys =
+        mount::clone(mount::open_place(path).map_err(failed)?, Depth::Recursive).map_err(failed)?;
     // Before Linux 5.12 this fails on a mount without a place: then it stays writable, and permissions
     // decide, as for any ordinary user.
     let _ = mount::set_read_only(&sys, Depth::Recursive);

@@ -3,9 +3,9 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use ch_linux::SyscallError;
 use ch_linux::file::{self, Kind};
 use ch_linux::mount::{self, Attributes, Depth, FileSystem};
-use ch_linux::SyscallError;
 
 use super::ground::Ground;
 use crate::error::SetUpError;
@@ -42,20 +42,26 @@ pub(super) fn mount(
         Ok(place) => place,
         Err(_) if mount.optional => return Ok(()),
         Err(error) => {
-            return Err(SetUpError::BindTarget { target: target.clone(), cause: error.into() });
+            return Err(SetUpError::BindTarget {
+                target: target.clone(),
+                cause: error.into(),
+            });
         }
     };
     match (&mount.source, source) {
-        (Source::Bind(path), Some(source)) => bind(source, &place).map_err(|error| {
-            SetUpError::Bind {
+        (Source::Bind(path), Some(source)) => {
+            bind(source, &place).map_err(|error| SetUpError::Bind {
                 source_path: path.clone(),
                 target: target.clone(),
                 cause: error.into(),
-            }
-        }),
+            })
+        }
         _ => tmpfs()
             .and_then(|tmpfs| mount::attach(tmpfs, &place))
-            .map_err(|error| SetUpError::Tmpfs { target: target.clone(), cause: error.into() }),
+            .map_err(|error| SetUpError::Tmpfs {
+                target: target.clone(),
+                cause: error.into(),
+            }),
     }
 }
 
@@ -65,7 +71,11 @@ fn bind(source: &OwnedFd, place: &OwnedFd) -> Result<(), SyscallError> {
     let is_directory = |file| file::status(file).map(|status| status.kind == Kind::Directory);
     if is_directory(source)? != is_directory(place)? {
         let error = std::io::Error::from_raw_os_error(NOT_A_DIRECTORY);
-        return Err(SyscallError::new("move_mount", "a file and a directory", error));
+        return Err(SyscallError::new(
+            "move_mount",
+            "a file and a directory",
+            error,
+        ));
     }
     mount::clone(source, Depth::Recursive).and_then(|copy| mount::attach(copy, place))
 }

@@ -57,24 +57,27 @@ pub enum EnvironmentError {
 }
 
 fn reason(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.to_string(), crate::error::errno_text)
+    error
+        .raw_os_error()
+        .map_or_else(|| error.to_string(), crate::error::errno_text)
 }
 
 impl Edit {
     /// `--set-env[=ARGUMENT]`: an assignment, a file of the host, or neither. A file is read now, once,
     /// from beginning to end, so it may be a pipe.
-    pub fn set(
-        argument: Option<&OsStr>,
-        separator: Separator,
-    ) -> Result<Self, EnvironmentError> {
-        let Some(argument) = argument else { return Ok(Self::SetFromImage(separator)) };
+    pub fn set(argument: Option<&OsStr>, separator: Separator) -> Result<Self, EnvironmentError> {
+        let Some(argument) = argument else {
+            return Ok(Self::SetFromImage(separator));
+        };
         if argument.as_bytes().contains(&b'=') {
             let place = || argument.to_string_lossy().into_owned();
             return parse(argument.as_bytes(), place).map(|one| Self::Set(vec![one]));
         }
         let path = Path::new(argument);
-        let content = std::fs::read(path)
-            .map_err(|source| EnvironmentError::Open { path: path.to_owned(), source })?;
+        let content = std::fs::read(path).map_err(|source| EnvironmentError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
         parse_file(&content, path, separator).map(Self::Set)
     }
 
@@ -131,20 +134,29 @@ fn parse(
 /// Replaces every item `$NAME` of a value that is taken apart at colons; an item whose variable is unset
 /// or empty goes, with one colon.
 pub(super) fn expand(text: &OsStr, variables: &Variables) -> OsString {
-    let items = text.as_bytes().split(|&byte| byte == b':').filter_map(|item| match item {
-        [b'$', name @ ..] if !name.is_empty() => {
-            let found = value(variables, OsStr::from_bytes(name));
-            found.map(|found| found.as_bytes()).filter(|found| !found.is_empty())
-        }
-        _ => Some(item),
-    });
+    let items = text
+        .as_bytes()
+        .split(|&byte| byte == b':')
+        .filter_map(|item| match item {
+            [b'$', name @ ..] if !name.is_empty() => {
+                let found = value(variables, OsStr::from_bytes(name));
+                found
+                    .map(|found| found.as_bytes())
+                    .filter(|found| !found.is_empty())
+            }
+            _ => Some(item),
+        });
     OsString::from_vec(items.collect::<Vec<_>>().join(&b':'))
 }
 
 /// Applies assignments one by one, so that each sees those before it.
 pub(super) fn assign(variables: &mut Variables, assignments: &Variables, expanding: bool) {
     for (name, text) in assignments {
-        let value = if expanding { expand(text, variables) } else { text.clone() };
+        let value = if expanding {
+            expand(text, variables)
+        } else {
+            text.clone()
+        };
         set(variables, name.clone(), value);
     }
 }

@@ -3,7 +3,10 @@
 use super::*;
 
 fn variables(texts: &[(&str, &str)]) -> Variables {
-    texts.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    texts
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
 }
 
 /// A line, the variable's name and its value, with SET=foo SET2=boo and UNSET unset.
@@ -31,7 +34,10 @@ const LINES: [(&str, &str, &str); 20] = [
 ];
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the count of vectors belongs in the test's output")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the count of vectors belongs in the test's output"
+)]
 fn v_run_1_lines_of_an_environment_file() {
     for (line, name, expected) in LINES {
         let mut known = variables(&[("SET", "foo"), ("SET2", "boo")]);
@@ -68,7 +74,10 @@ fn without_expansion_a_dollar_is_a_dollar() {
 #[test]
 fn values_that_end_in_nul_may_have_several_lines() {
     let parsed = parse_file(b"a=1\n2\n\0\0b='x'\0", Path::new("f"), Separator::Nul);
-    assert_eq!(parsed.expect("valid"), variables(&[("a", "1\n2"), ("b", "x")]));
+    assert_eq!(
+        parsed.expect("valid"),
+        variables(&[("a", "1\n2"), ("b", "x")])
+    );
 }
 
 #[test]
@@ -77,8 +86,14 @@ fn what_is_no_assignment_is_named_by_file_and_line() {
         let parsed = parse_file(content.as_bytes(), Path::new("/etc/e"), Separator::Newline);
         parsed.expect_err("no assignment").to_string()
     };
-    assert_eq!(message("a=1\n\nb\n"), "can't parse variable: no delimiter: /etc/e:3");
-    assert_eq!(message("=b\n"), "can't parse variable: empty name: /etc/e:1");
+    assert_eq!(
+        message("a=1\n\nb\n"),
+        "can't parse variable: no delimiter: /etc/e:3"
+    );
+    assert_eq!(
+        message("=b\n"),
+        "can't parse variable: empty name: /etc/e:1"
+    );
 }
 
 #[test]
@@ -88,7 +103,13 @@ fn arguments_that_cannot_be_used_say_why() {
         edit.expect_err("not usable").to_string()
     };
     assert_eq!(message("=x"), "can't parse variable: empty name: =x");
-    assert_eq!(message("/nonexistent"), "can't open: /nonexistent: No such file or directory");
+    assert_eq!(
+        message("/nonexistent"),
+        "can't open: /nonexistent: No such file or directory"
+    );
     let empty = Edit::unset("".as_ref()).expect_err("not usable");
-    assert_eq!(empty.to_string(), "--unset-env: GLOB must have non-zero length");
+    assert_eq!(
+        empty.to_string(),
+        "--unset-env: GLOB must have non-zero length"
+    );
 }
