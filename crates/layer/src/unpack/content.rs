@@ -1,0 +1,144 @@
+//! Content of files: written where it belongs, holes left out, room watched.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
+
+use ch_linux::SyscallError;
+use ch_linux::file;
+
+/// Zeros in pieces of this size become holes.
+pub(super) const HOLE: usize = 4096;
+static ZEROS: [u8; HOLE] = [0; HOLE];
+
+/// Bytes and objects that may be written before room is looked at again.
+const BYTES_UNWATCHED: u64 = 64 << 20;
+const OBJECTS_UNWATCHED: u64 = 4096;
+
+/// How much room must stay free on the file system.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeepFree {
+    /// The greater of 1 GiB and 2% of the file system.
+    #[default]
+    Standard,
+    /// So many bytes.
+    Bytes(u64),
+}
+
+/// Less room than must stay free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full {
+    pub(super) available: u64,
+    pub(super) keep: u64,
+}
+
+/// Watches the room on the file system of a layer.
+pub(super) struct Room<'a> {
+    directory: BorrowedFd<'a>,
+    rule: KeepFree,
+    bytes: u64,
+    objects: u64,
+}
+
+impl<'a> Room<'a> {
+    /// Looks at the room at once, at the first use.
+    pub(super) fn new(directory: BorrowedFd<'a>, rule: KeepFree) -> Self {
+        Self {
+            directory,
+            rule,
+            bytes: BYTES_UNWATCHED,
+            objects: 0,
+        }
+    }
+
+    /// Counts bytes that are about to be written.
+    pub(super) fn take(&mut self, bytes: u64) -> Result<(), RoomError> {
+        self.bytes += bytes;
+        self.objects += 1;
+        if self.bytes < BYTES_UNWATCHED && self.objects < OBJECTS_UNWATCHED {
+            return Ok(());
+        }
+        (self.bytes, self.objects) = (0, 0);
+        let space = file::space(self.directory).map_err(RoomError::Unknown)?;
+        let keep = match self.rule {
+            KeepFree::Standard => (space.total / 50).max(1 << 30),
+            KeepFree::Bytes(bytes) => bytes,
+        };
+        if space.available < keep {
+            return Err(RoomError::Full(Full {
+                available: space.available,
+                keep,
+            }));
+        }
+        Ok(())
+    }
+}
+
+/// Why nothing more may be written.
+#[derive(Debug)]
+pub(super) enum RoomError {
+    Full(Full),
+    Unknown(SyscallError),
+}
+
+/// Writes `bytes` at `place` of an empty file, leaving out whole blocks of zeros.
+pub(super) fn write(file: &File, place: u64, bytes: &[u8]) -> io::Result<()> {
+    // Blocks are counted from the start of the file, as the file system does.
+    let misaligned = (place % HOLE as u64) as usize;
+    let first = if misaligned == 0 {
+        0
+    } else {
+        (HOLE - misaligned).min(bytes.len())
+    };
+    let (mut start, mut at) = (0, first);
+    while bytes.len() - at >= HOLE {
+        if bytes[at..at + HOLE] == ZEROS {
+            file.write_all_at(&bytes[start..at], place + start as u64)?;
+            start = at + HOLE;
+        }
+        at += HOLE;
+    }
+    file.write_all_at(&bytes[start..], place + start as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn zeros_become_holes_and_read_back() {
+        let mut bytes = vec![0; 10 * HOLE + 17];
+        bytes[0] = 1;
+        bytes[3 * HOLE - 1] = 2;
+        bytes[7 * HOLE] = 3;
+        for step in [1000, HOLE, 3 * HOLE + 1, bytes.len()] {
+            let mut file = tempfile::tempfile().unwrap();
+            for (at, piece) in bytes.chunks(step).enumerate() {
+                write(&file, (at * step) as u64, piece).unwrap();
+            }
+            file::set_size(&file, bytes.len() as u64).unwrap();
+            let mut read = Vec::new();
+            file.read_to_end(&mut read).unwrap();
+            assert!(read == bytes, "pieces of {step}");
+            if step == bytes.len() {
+                assert_eq!(file::status(&file).unwrap().blocks, 4 * 8);
+            }
+        }
+    }
+
+    #[test]
+    fn room_is_looked_at_at_once_and_now_and_then() {
+        let directory = tempfile::tempdir().unwrap();
+        let fd = file::open_directory(directory.path()).unwrap();
+        use std::os::fd::AsFd;
+        let mut room = Room::new(fd.as_fd(), KeepFree::Bytes(u64::MAX));
+        assert!(matches!(room.take(0), Err(RoomError::Full(_))));
+        assert!(room.take(0).is_ok());
+        assert!(matches!(
+            room.take(BYTES_UNWATCHED),
+            Err(RoomError::Full(_))
+        ));
+    }
+}
