@@ -268,7 +268,7 @@ fn attempt(
     }
     let waited = running.child.wait();
     listened
-        .and_then(|()| waited)
+        .and(waited)
         .map_err(|source| RunError::Talk { source })?;
     Ok(heard)
 }

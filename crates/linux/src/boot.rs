@@ -44,7 +44,9 @@ pub fn unique() -> String {
 }
 
 fn keyed_hash() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     RandomState::new().hash_one((std::process::id(), std::thread::current().id(), now))
 }
 

@@ -64,6 +64,9 @@ impl fmt::Display for Signal {
     }
 }
 
+/// Number of the last real-time signal.
+const MOST_SIGNALS: i32 = 64;
+
 /// A set of signals in the form the kernel takes.
 fn set(signals: &[Signal]) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
@@ -107,8 +110,26 @@ fn set_disposition(signal: i32, handler: libc::sighandler_t) {
 
 /// Gives every signal the effect it has in a new session.
 pub fn reset_all() {
-    for signal in 1..=libc::SIGRTMAX() {
-        set_disposition(signal, libc::SIG_DFL);
+    /// The kernel's own `sigaction` is not larger on any machine; all zeroes is `SIG_DFL`.
+    const DEFAULT: [u64; 4] = [0; 4];
+    const SET_SIZE: usize = 8;
+    for signal in 1..=MOST_SIGNALS {
+        #[expect(
+            unsafe_code,
+            reason = "the C library keeps two signals from its own functions"
+        )]
+        // SAFETY: the kernel reads no more than the structure and writes nothing; refusal (SIGKILL,
+        // SIGSTOP) changes nothing.
+        unsafe {
+            let old = std::ptr::null_mut::<u64>();
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                DEFAULT.as_ptr(),
+                old,
+                SET_SIZE,
+            );
+        }
     }
     unblock_all();
 }

@@ -40,7 +40,10 @@ pub fn describe(file: impl AsFd) -> Result<FileSystem, SyscallError> {
         .f_type;
     let space =
         rustix::fs::fstatvfs(&file).map_err(|errno| SyscallError::new("fstatvfs", "", errno))?;
-    #[expect(clippy::cast_sign_loss, reason = "the member is signed here, unsigned elsewhere")]
+    #[expect(
+        clippy::cast_sign_loss,
+        reason = "the member is signed here, unsigned elsewhere"
+    )]
     let kind = (kind as u64) & 0xffff_ffff;
     Ok(FileSystem {
         in_memory: kind == TMPFS || kind == RAMFS,

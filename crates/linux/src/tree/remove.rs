@@ -62,7 +62,9 @@ pub fn remove(
         budget.spend();
         return Ok(true);
     }
-    let Some(top) = open_up(parent, name)? else { return Ok(true) };
+    let Some(top) = open_up(parent, name)? else {
+        return Ok(true);
+    };
     let removal = Removal {
         device: attributes.identity.0,
         top,
@@ -114,7 +116,9 @@ impl Removal {
         moved: &mut u64,
         budget: &mut Budget,
     ) -> Result<bool, SyscallError> {
-        let Some(child) = open_up(&self.top, name)? else { return Ok(true) };
+        let Some(child) = open_up(&self.top, name)? else {
+            return Ok(true);
+        };
         self.check_device(&child)?;
         for entry in child.entries()? {
             if budget.is_spent() {
