@@ -9,7 +9,7 @@
 //! All of them go by descriptors that were opened in the caller's own mount namespace; the kernel
 //! takes no others. Writable overlays are `volatile`: nothing is on disk before a `syncfs(2)`.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -17,6 +17,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::SyscallError;
+use crate::file::{self, Kind, Status};
 use crate::mount::{self, Attributes, Depth, FileSystem};
 
 /// What is mounted over each other.
@@ -135,4 +136,24 @@ pub fn open_layer(path: &Path) -> Result<OwnedFd, SyscallError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty())
         .map_err(|errno| SyscallError::new("open", format!("{path:?}, O_PATH|O_DIRECTORY"), errno))
+}
+
+/// Opens a file or directory of an upper directory that nobody mounts any more; where its mode shuts
+/// out its owner, that is changed first. `status` is what it was before.
+pub fn open_change(
+    parent: impl AsFd,
+    name: &OsStr,
+    status: &Status,
+) -> Result<OwnedFd, SyscallError> {
+    let (needed, flags) = match status.kind {
+        Kind::Directory => (Mode::RWXU, OFlags::RDONLY | OFlags::DIRECTORY),
+        _ => (Mode::RUSR, OFlags::RDONLY),
+    };
+    let mode = Mode::from_raw_mode(status.mode);
+    if !mode.contains(needed) {
+        // This follows links, but the kind says that there is none.
+        rustix::fs::chmodat(&parent, name, mode | needed, AtFlags::empty())
+            .map_err(|errno| SyscallError::new("fchmodat", format!("{name:?}"), errno))?;
+    }
+    file::open_at(parent, name, flags)
 }

@@ -1,1 +1,37 @@
-//! rootfs.
+//! From a stack of layers to a root that can be written in, and from its changes to a new layer.
+//!
+//! ```text
+//! layers of the parent ──┐
+//! mount points ──────────┼─> prepare ─> Workspace { root }  ─> commit ─> a new layer, or none
+//! a fresh draft ─────────┘      (a step writes below `root`)
+//! ```
+//!
+//! The engine is overlayfs in a user namespace with one identity. That namespace lives in the
+//! [`Mounter`], a process of one thread which answers with descriptors of detached mounts, so whoever
+//! uses a [`Workspace`] needs no namespace of its own. Where overlayfs is refused, or the storage
+//! directory cannot hold its changes, other engines will stand behind the same functions; until then
+//! the error says what is missing.
+//!
+//! Invariants: a published layer is never written; nothing is written into a layer for mount points
+//! (they come from the scaffold below, or the cover above the image's layers); a layer exists only if
+//! the step changed something.
+
+mod attributes;
+mod commit;
+mod cover;
+mod diagnosis;
+mod mount_points;
+mod mounter;
+mod resolve;
+mod scaffold;
+mod stack;
+mod view;
+mod workspace;
+
+pub use commit::{CommitError, Committed};
+pub use diagnosis::{Diagnosis, Surroundings};
+pub use mount_points::{MountPoints, PlaceKind};
+pub use mounter::{MOUNTER, MountError, Mounter, SpawnError};
+pub use stack::StackError;
+pub use view::{View, ViewError, mount_directory, mount_image};
+pub use workspace::{PrepareError, Workspace, prepare, view};

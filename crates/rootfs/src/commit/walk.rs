@@ -1,0 +1,255 @@
+//! One walk over an upper directory.
+//!
+//! By descriptor, with one open at a time however deep the tree is: the way up is `..`, which nobody can
+//! move any more. Times of directories are put back where taking something out changed them.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::vec;
+
+use ch_linux::file::{self, Entry, Kind, Status};
+use ch_linux::{SyscallError, overlay};
+use ch_ownership::{Override, Owner, Place};
+
+use super::CommitError;
+use crate::mount_points::{Artificial, PlaceKind};
+use crate::scaffold;
+use crate::stack::{self, Stack};
+
+/// What an upper directory holds after the walk.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    pub(super) entries: u64,
+    pub(super) bytes: u64,
+    pub(super) whiteouts: u64,
+    pub(super) opaque: u64,
+    pub(super) warnings: Vec<String>,
+    /// Content of the owners file: what files themselves could not carry.
+    pub(super) owners: Vec<u8>,
+}
+
+/// A walk in progress.
+pub(super) struct Walk<'a> {
+    stack: &'a Stack,
+    /// Path below the root of what is looked at.
+    path: PathBuf,
+    found: Walked,
+}
+
+/// A directory on the way down.
+struct Level<'a> {
+    rest: vec::IntoIter<Entry>,
+    /// Before the walk changed anything.
+    before: Status,
+    artificial: Option<&'a Artificial>,
+    opaque: bool,
+    /// Number of names that stay.
+    kept: u64,
+    /// Number of names that were taken out.
+    removed: u64,
+}
+
+/// What becomes of a name.
+enum Fate<'a> {
+    Kept,
+    Removed,
+    Entered(OwnedFd, Level<'a>),
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(stack: &'a Stack) -> Self {
+        Self {
+            stack,
+            path: PathBuf::new(),
+            found: Walked::default(),
+        }
+    }
+
+    /// Walks `root`, in which `artificial` was never the image's.
+    pub(super) fn run(
+        mut self,
+        root: impl AsFd,
+        artificial: &'a Artificial,
+    ) -> Result<Walked, CommitError> {
+        let mut directory = self.check(file::open_directory_at(&root, "."))?;
+        let status = self.check(file::status(&directory))?;
+        let mut level = self.enter(&directory, status, Some(artificial))?;
+        let mut above: Vec<(OsString, Level<'a>)> = Vec::new();
+        loop {
+            if let Some(entry) = level.rest.next() {
+                self.path.push(&entry.name);
+                match self.visit(&directory, &entry.name, level.artificial)? {
+                    Fate::Kept => level.kept += 1,
+                    Fate::Removed => level.removed += 1,
+                    Fate::Entered(inner, inner_level) => {
+                        directory = inner;
+                        above.push((entry.name, std::mem::replace(&mut level, inner_level)));
+                        continue;
+                    }
+                }
+                self.path.pop();
+                continue;
+            }
+            if level.removed > 0 {
+                // What was taken out was never there.
+                self.check(file::set_modified(&directory, level.before.modified))?;
+            }
+            let Some((name, outer)) = above.pop() else {
+                return Ok(self.found);
+            };
+            let done = std::mem::replace(&mut level, outer);
+            directory = self.check(file::open_directory_at(&directory, ".."))?;
+            if self.is_leaving(&done)? {
+                self.check(file::remove_directory_at(&directory, &name))?;
+                level.removed += 1;
+            } else {
+                self.found.entries += 1;
+                self.found.opaque += u64::from(done.opaque);
+                level.kept += 1;
+            }
+            self.path.pop();
+        }
+    }
+
+    /// Begins with an open directory, which had this `status` before anything was changed.
+    fn enter(
+        &mut self,
+        directory: &OwnedFd,
+        status: Status,
+        artificial: Option<&'a Artificial>,
+    ) -> Result<Level<'a>, CommitError> {
+        self.put_right(directory, &status)?;
+        Ok(Level {
+            rest: self.check(file::entries(directory))?.into_iter(),
+            before: status,
+            artificial,
+            opaque: self.check(stack::is_opaque(directory))?,
+            kept: 0,
+            removed: 0,
+        })
+    }
+
+    /// Looks at `name` in `directory`.
+    fn visit(
+        &mut self,
+        directory: &OwnedFd,
+        name: &OsStr,
+        artificial: Option<&'a Artificial>,
+    ) -> Result<Fate<'a>, CommitError> {
+        let artificial = artificial.and_then(|tree| tree.child(name));
+        let status = self.check(file::status_at(directory, name))?;
+        if status.kind == Kind::Directory {
+            let inner = self.check(overlay::open_change(directory, name, &status))?;
+            let level = self.enter(&inner, status, artificial)?;
+            return Ok(Fate::Entered(inner, level));
+        }
+        if self.is_leaving_of(artificial, &status)? {
+            self.check(file::remove_file_at(directory, name))?;
+            return Ok(Fate::Removed);
+        }
+        self.found.entries += 1;
+        if status.is_whiteout() {
+            self.found.whiteouts += 1;
+            return Ok(Fate::Kept);
+        }
+        if status.kind == Kind::File {
+            self.found.bytes += status.size;
+            let file = self.check(overlay::open_change(directory, name, &status))?;
+            self.put_right(&file, &status)?;
+        }
+        if name.as_bytes().starts_with(b".wh.") {
+            let warning = format!(
+                "/{}: its name means a removal, so it can't be pushed",
+                self.shown()
+            );
+            self.found.warnings.push(warning);
+        }
+        Ok(Fate::Kept)
+    }
+
+    /// Whether a name that is no directory is only what scaffold or cover had there, copied up
+    /// unchanged or removed, while the image has nothing.
+    fn is_leaving_of(
+        &self,
+        artificial: Option<&Artificial>,
+        status: &Status,
+    ) -> Result<bool, CommitError> {
+        let Some(artificial) = artificial else {
+            return Ok(false);
+        };
+        let as_made = artificial.kind == Some(PlaceKind::File)
+            && status.kind == Kind::File
+            && (status.size, status.mode) == (0, scaffold::FILE_MODE)
+            && status.modified == scaffold::TIME;
+        Ok((status.is_whiteout() || as_made) && self.stack.find(&self.path)?.is_none())
+    }
+
+    /// Whether a directory is there only because of scaffold or cover: empty, and as it was below.
+    fn is_leaving(&self, done: &Level<'_>) -> Result<bool, CommitError> {
+        if done.kept > 0 || done.opaque || done.artificial.is_none() {
+            return Ok(false);
+        }
+        let mode = done.before.mode;
+        Ok(match self.stack.find(&self.path)? {
+            // What removed a name in it changed its time as well.
+            None => {
+                let same_time = done.removed > 0 || done.before.modified == scaffold::TIME;
+                same_time && mode == scaffold::DIRECTORY_MODE
+            }
+            Some(below) => done.removed > 0 && below.kind == Kind::Directory && below.mode == mode,
+        })
+    }
+
+    /// Gives an object a mode that its owner can work with, and remembers the true one beside it.
+    fn put_right(&mut self, object: &OwnedFd, status: &Status) -> Result<(), CommitError> {
+        let remembered = ch_ownership::read(object).map_err(|source| CommitError::Override {
+            path: self.shown(),
+            source,
+        })?;
+        let believed = match remembered {
+            // The mode on disk belongs to what is remembered: nobody changed it since.
+            Some(found) if found.disk_mode() == status.mode => return Ok(()),
+            Some(found) => Override {
+                mode: status.mode,
+                ..found
+            },
+            None => {
+                let kind = match status.kind {
+                    Kind::Directory => ch_ownership::Kind::Directory,
+                    _ => ch_ownership::Kind::File,
+                };
+                Override {
+                    uid: 0,
+                    gid: 0,
+                    mode: status.mode,
+                    kind,
+                }
+            }
+        };
+        if remembered.is_none() && believed.is_plain() {
+            return Ok(());
+        }
+        if self.check(ch_ownership::remember(object, &believed))? == Place::Owners {
+            let owner = Owner {
+                believed: Some(believed),
+                ..Owner::default()
+            };
+            let line = ch_ownership::line(self.path.as_os_str().as_bytes(), &owner);
+            self.found.owners.extend(line.into_bytes());
+        }
+        Ok(())
+    }
+
+    fn check<T>(&self, result: Result<T, SyscallError>) -> Result<T, CommitError> {
+        result.map_err(|source| CommitError::File {
+            path: self.shown(),
+            source,
+        })
+    }
+
+    fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+}

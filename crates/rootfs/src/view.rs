@@ -1,0 +1,211 @@
+//! Roots for reading: for `COPY --from` by the mounter, for `ch-run` in its own namespaces.
+//!
+//! `ch-run` becomes the command, so it must not leave anything that someone would have to tidy up:
+//! its scaffold and cover live on a small tmpfs of its mount namespace and are gone with it.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use ch_linux::SyscallError;
+use ch_linux::mount::{self, Attributes, FileSystem};
+use ch_linux::overlay::{self, Naming};
+use ch_linux::tree::Directory;
+use ch_storage::{Draft, LayerId, RootAttributes, Storage};
+
+use crate::diagnosis::{self, Diagnosis};
+use crate::mount_points::{Artificial, MountPoints};
+use crate::stack::Stack;
+use crate::{StackError, attributes, cover, scaffold};
+
+/// A root with an image's files that nobody can change.
+#[derive(Debug)]
+pub struct View {
+    // The mount must end before the draft goes.
+    root: OwnedFd,
+    _draft: Draft,
+}
+
+impl View {
+    pub(crate) fn new(root: OwnedFd, draft: Draft) -> Self {
+        Self {
+            root,
+            _draft: draft,
+        }
+    }
+
+    /// The root.
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+}
+
+/// Why there is no root to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// The layers can't be used.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+    /// Mount points can't be made.
+    #[error("can't make mount points")]
+    MountPoints(#[source] SyscallError),
+    /// The image can't be opened.
+    #[error("can't open {path}")]
+    Open {
+        /// Its path.
+        path: PathBuf,
+        /// What failed.
+        source: SyscallError,
+    },
+    /// The kernel refuses.
+    #[error("{}", .0.message)]
+    Refused(Diagnosis, #[source] SyscallError),
+}
+
+impl ViewError {
+    /// What could be done about it.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Refused(diagnosis, _) => diagnosis.hint.as_deref(),
+            Self::Stack(_) | Self::MountPoints(_) | Self::Open { .. } => None,
+        }
+    }
+}
+
+/// Mounts an image of `storage`, `layers` bottom first, detached and read-only, with `points` to mount on.
+///
+/// For a process of one thread that has entered its own user and mount namespaces.
+pub fn mount_image(
+    storage: &Storage,
+    layers: &[LayerId],
+    points: &MountPoints,
+) -> Result<OwnedFd, ViewError> {
+    let stack = Stack::open(storage, layers)?;
+    // The storage's own descriptor is of another mount namespace, which the kernel does not take.
+    let lowers = stack
+        .names()
+        .map(|name| storage.path().join(name))
+        .collect();
+    Shown {
+        name: storage.path(),
+        lowers,
+        root: stack.root().clone(),
+    }
+    .mount(points)
+}
+
+/// Mounts the directory `path` as [`mount_image`] does an image; `None` if it has all of `points`, so
+/// that it can be bound as it is.
+pub fn mount_directory(path: &Path, points: &MountPoints) -> Result<Option<OwnedFd>, ViewError> {
+    let failed = |source| ViewError::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let root = ch_linux::file::open_directory(path).map_err(failed)?;
+    let missing = cover::missing(&root, points).map_err(ViewError::MountPoints)?;
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let attributes = attributes::capture(&root).map_err(failed)?;
+    let shown = Shown {
+        name: path,
+        lowers: vec![path.to_owned()],
+        root: attributes,
+    };
+    shown.mount(points).map(Some)
+}
+
+/// What is to be seen.
+struct Shown<'a> {
+    /// What messages call it.
+    name: &'a Path,
+    /// Top first.
+    lowers: Vec<PathBuf>,
+    root: RootAttributes,
+}
+
+impl Shown<'_> {
+    fn mount(&self, points: &MountPoints) -> Result<OwnedFd, ViewError> {
+        let ground = Ground::new().map_err(ViewError::MountPoints)?;
+        let failed = ViewError::MountPoints;
+        let below = ground
+            .directory("scaffold", &scaffold::tree(points))
+            .map_err(failed)?;
+        let above = ground
+            .directory("root", &Artificial::default())
+            .map_err(failed)?;
+        attributes::apply(&above, &self.root).map_err(failed)?;
+        let root = self.overlay(&above, &below)?;
+        let missing = cover::missing(&root, points).map_err(failed)?;
+        if missing.is_empty() {
+            return Ok(root);
+        }
+        let cover = ground
+            .directory("cover", &Artificial::default())
+            .map_err(failed)?;
+        cover::fill(&cover, &root, &missing).map_err(failed)?;
+        self.overlay(&cover, &below)
+    }
+
+    fn overlay(&self, above: &Directory, below: &Directory) -> Result<OwnedFd, ViewError> {
+        let refused = |error: SyscallError| {
+            let errno = error.errno().map(|errno| errno.raw_os_error());
+            let diagnosis = diagnosis::of_overlay(self.name, &error.to_string(), errno);
+            ViewError::Refused(diagnosis, error)
+        };
+        let mut opened = Vec::with_capacity(self.lowers.len());
+        for path in &self.lowers {
+            let open = ch_linux::file::open_directory(path);
+            opened.push(open.map_err(|source| ViewError::Open {
+                path: path.clone(),
+                source,
+            })?);
+        }
+        let middle = opened.iter().map(AsFd::as_fd);
+        let lowers = [above.as_fd()]
+            .into_iter()
+            .chain(middle)
+            .chain([below.as_fd()])
+            .collect();
+        let stack = overlay::Stack {
+            lowers,
+            upper: None,
+        };
+        overlay::mount(&stack, Naming::probe(above)).map_err(refused)
+    }
+}
+
+/// A small tmpfs that only this mount namespace knows, for a moment: overlays keep what they need.
+struct Ground {
+    directory: Directory,
+}
+
+/// Where it is attached meanwhile: a directory that is sure to exist.
+const PLACE: &str = "/proc";
+
+impl Ground {
+    fn new() -> Result<Self, SyscallError> {
+        let tmpfs = FileSystem::open("tmpfs")?;
+        tmpfs.string("mode", "0755")?;
+        tmpfs.string("size", "1m")?;
+        let mounted = tmpfs.mount(Attributes::empty())?;
+        mount::attach(&mounted, mount::open_place(PLACE.as_ref())?)?;
+        Ok(Self {
+            directory: Directory::from_descriptor(mounted, "mount points"),
+        })
+    }
+
+    fn directory(&self, name: &str, tree: &Artificial) -> Result<Directory, SyscallError> {
+        let directory = self
+            .directory
+            .make_directory(name, scaffold::DIRECTORY_MODE)?;
+        scaffold::fill(&directory, tree)?;
+        Ok(directory)
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        // If it stays, it only hides a directory from a process that is about to leave this root.
+        let _ = mount::unmount(PLACE.as_ref());
+    }
+}
