@@ -26,7 +26,8 @@ pub(crate) const UNMARKED: u32 = 0o644;
 pub(crate) const MARKED: u32 = 0o444;
 
 const PATIENCE: Duration = Duration::from_secs(2);
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// A power cut costs a long command at most the work of so much time.
+pub(crate) const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
 /// Why what was made may not survive a power cut.
 #[derive(Debug, thiserror::Error)]
@@ -186,17 +187,17 @@ impl Storage {
     }
 }
 
-/// The thread that makes a checkpoint every minute; ends when dropped.
+/// The thread that makes a checkpoint every so often; ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
     _stop: Sender<()>,
 }
 
 impl Checkpointer {
-    pub(crate) fn start(inner: Weak<Inner>) -> Self {
+    pub(crate) fn start(inner: Weak<Inner>, every: Duration) -> Self {
         let (stop, stopped) = mpsc::channel::<()>();
         let run = move || {
-            while stopped.recv_timeout(CHECKPOINT_EVERY) == Err(RecvTimeoutError::Timeout) {
+            while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
                 let Some(inner) = inner.upgrade() else { return };
                 if let Err(error) = Storage::from_inner(inner).checkpoint() {
                     tracing::warn!("{error}: the end of the command tries again");

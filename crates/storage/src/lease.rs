@@ -59,17 +59,16 @@ impl Storage {
 
     fn write_lease(&self, layers: &[LayerId]) -> Result<Lease, SyscallError> {
         let leases = self.inner().tmp.ensure_directory(names::LEASES)?;
-        let mut text: String = layers.iter().map(|layer| format!("{layer}\n")).collect();
-        text.push_str("end\n");
+        let text: String = layers.iter().map(|layer| format!("{layer}\n")).collect();
         loop {
             let name = ch_linux::boot::unique();
             let mut file = leases.make_file(&name, 0o600)?;
+            file.write_all(text.as_bytes())
+                .map_err(|source| SyscallError::new("write", format!("{name:?}"), source))?;
             // A sweep may come before the lock; then the file is gone, and another is made.
             if !lock::try_lock(&file, Sharing::Exclusive)? {
                 continue;
             }
-            file.write_all(text.as_bytes())
-                .map_err(|source| SyscallError::new("write", format!("{name:?}"), source))?;
             if leases.try_attributes_of(&name)?.is_some() {
                 return Ok(Lease {
                     descriptor: file.into(),

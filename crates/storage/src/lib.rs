@@ -51,6 +51,9 @@ mod sweep;
 mod time;
 mod trash;
 
+#[cfg(test)]
+mod tests;
+
 pub use blobs::{BlobError, Blobs};
 pub use draft::{BlobDraft, Draft, LayerDraft, PublishError};
 pub use durability::CommitError;

@@ -111,9 +111,11 @@ impl fmt::Display for Holders {
     }
 }
 
+type Receiver = dyn Fn(&Notice) + Send + Sync;
+
 /// Receiver of [`Notice`]s; nobody by default.
 #[derive(Clone, Default)]
-pub struct Notify(Option<Arc<dyn Fn(&Notice) + Send + Sync>>);
+pub struct Notify(Option<Arc<Receiver>>);
 
 impl Notify {
     /// Calls `receiver` for each notice, from whatever thread it comes.

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ch_linux::SyscallError;
 use ch_linux::boot;
+use ch_linux::sync;
 use ch_linux::tree::Directory;
 
-use crate::durability::{Checkpointer, Durability};
+use crate::durability::{CHECKPOINT_EVERY, Checkpointer, Durability};
 use crate::opening::{self, DirectoryLock, Opened, names};
 use crate::owner::Owner;
 use crate::sealed::Origin;
@@ -47,11 +48,17 @@ impl Storage {
     /// there is none, and leftovers of dead commands are cleared away.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
         let opened = opening::open_or_create(path, &options)?;
-        let storage = Self::of(opened, options)?;
-        storage.sweep().map_err(|source| OpenError::Io {
+        let failed = |source| OpenError::Io {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        if sync::describe(&opened.root).map_err(failed)?.read_only {
+            return Err(OpenError::ReadOnly {
+                path: path.to_owned(),
+            });
+        }
+        let storage = Self::of(opened, options)?;
+        storage.sweep().map_err(failed)?;
         Ok(storage)
     }
 
@@ -80,7 +87,7 @@ impl Storage {
                 path: root.path().to_owned(),
                 source,
             };
-            let part = parent.directory(name).map_err(failed)?;
+            let part = parent.ensure_directory(name).map_err(failed)?;
             if attributes_device(&part)? != device {
                 return Err(OpenError::OtherFileSystem {
                     path: part.path().to_owned(),
@@ -166,8 +173,14 @@ impl Storage {
 
     /// Sees to it that a command that lasts marks what it made every minute.
     pub(crate) fn keep_checkpointing(&self) {
-        lock(&self.inner.checkpointer)
-            .get_or_insert_with(|| Checkpointer::start(Arc::downgrade(&self.inner)));
+        lock(&self.inner.checkpointer).get_or_insert_with(|| {
+            Checkpointer::start(Arc::downgrade(&self.inner), CHECKPOINT_EVERY)
+        });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn downgrade(&self) -> std::sync::Weak<Inner> {
+        Arc::downgrade(&self.inner)
     }
 
     pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {

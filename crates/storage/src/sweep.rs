@@ -51,6 +51,9 @@ impl Storage {
         if locked.is_none() && tmp.try_attributes_of(&lock_name)?.is_some() {
             return Ok(false);
         }
+        if locked.is_none() && tmp.try_attributes_of(owner)?.is_none() {
+            return Ok(false); // both names of one owner are in the list; this is the second
+        }
         self.discard(tmp, owner)?;
         if locked.is_some() {
             remove_if_there(tmp, &lock_name)?;

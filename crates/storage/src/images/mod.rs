@@ -16,7 +16,7 @@ use std::io;
 use ch_linux::SyscallError;
 use ch_linux::sync;
 use ch_linux::tree::{Directory, Kind};
-use ch_oci::Reference;
+use ch_oci::{PartialDigest, Reference};
 
 pub(crate) use name::record_name;
 pub use record::{ImageLayer, ImageOrigin, ImageRecord};
@@ -28,6 +28,9 @@ use crate::{LayerError, LayerId, PublishError, Storage};
 use pattern::Pattern;
 
 const EXTENSION: &str = ".json";
+
+/// Fewer digits than this find nothing.
+const SHORTEST_DIGEST: usize = 6;
 
 /// Why an image can't be looked at. One that is not there is no error.
 #[derive(Debug, thiserror::Error)]
@@ -97,14 +100,37 @@ impl<'a> Images<'a> {
         Self { storage }
     }
 
-    /// The image that `reference` means, or nothing.
+    /// The image that `reference` means, or nothing. A digest, or a unique beginning of one, also finds an image
+    /// of the same repository that was pulled by another name.
     pub fn get(&self, reference: &Reference) -> Result<Option<ImageRecord>, RecordError> {
         let file = format!("{}{EXTENSION}", record_name(reference));
         match read(&self.storage.inner().images, names::IMAGES, &file)? {
             Some(Ok(record)) => Ok(Some(record)),
             Some(Err(damaged)) => Err(RecordError::Damaged(damaged)),
-            None => Ok(None),
+            None => match reference.digest() {
+                Some(digest) if digest.hex().len() >= SHORTEST_DIGEST => {
+                    self.with_digest(&name::repository(reference), digest)
+                }
+                _ => Ok(None),
+            },
         }
+    }
+
+    fn with_digest(
+        &self,
+        repository: &str,
+        digest: &PartialDigest,
+    ) -> Result<Option<ImageRecord>, RecordError> {
+        let mut found = self.list()?.images.into_iter().filter(|image| {
+            let mut digests = image.manifest.iter().chain(&image.index);
+            name::repository(&image.name) == repository
+                && digests.any(|descriptor| digest.is_prefix_of(&descriptor.digest))
+        });
+        let Some(first) = found.next() else {
+            return Ok(None);
+        };
+        let unique = found.all(|other| other.manifest == first.manifest);
+        Ok(unique.then_some(first))
     }
 
     /// Makes sure that all layers of `record` are there.

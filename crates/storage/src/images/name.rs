@@ -15,6 +15,19 @@ pub(crate) fn record_name(reference: &Reference) -> String {
     short.replace('/', "%").replace(':', "+")
 }
 
+/// What `reference` means without tag and digest.
+pub(super) fn repository(reference: &Reference) -> String {
+    let identity = reference.identity().to_string();
+    let tagged = identity
+        .split_once('@')
+        .map_or(identity.as_str(), |(tagged, _)| tagged);
+    match tagged.rsplit_once(':') {
+        // A colon before the last slash is that of a port.
+        Some((repository, tag)) if !tag.contains('/') => repository.to_owned(),
+        _ => tagged.to_owned(),
+    }
+}
+
 /// References as text in records.
 pub(super) mod serde_text {
     use ch_oci::Reference;
@@ -69,6 +82,24 @@ mod tests {
                 let reference = Reference::parse(spelling).unwrap();
                 assert_eq!(record_name(&reference), file, "{spelling}");
             }
+        }
+    }
+
+    #[test]
+    fn repository_is_without_tag_and_digest() {
+        for (text, expected) in [
+            ("debian", "debian"),
+            ("docker.io/library/debian:12", "debian"),
+            ("ex.com:5000/a/b", "ex.com:5000/a/b"),
+            ("ex.com:5000/a/b:1", "ex.com:5000/a/b"),
+            ("ex.com:5000/a/b@sha256:abc", "ex.com:5000/a/b"),
+            ("ex.com:5000/a/b:1@sha256:abc", "ex.com:5000/a/b"),
+        ] {
+            assert_eq!(
+                repository(&Reference::parse(text).unwrap()),
+                expected,
+                "{text}"
+            );
         }
     }
 

@@ -1,12 +1,14 @@
 //! The lock of the whole directory: shared while a command works, exclusive to lay out or to reset.
 
 use std::fs::File;
+use std::io;
 use std::time::{Duration, Instant};
 
+use ch_linux::SyscallError;
 use ch_linux::lock::{self, Sharing};
 use ch_linux::tree::Directory;
 
-use super::error::io;
+use super::error::io as failed;
 use super::{OpenError, names};
 use crate::{Holders, Notice, Options};
 
@@ -25,26 +27,30 @@ impl DirectoryLock {
     /// Locks out whoever wants the directory for himself. Nothing where it is read-only and was never
     /// locked: nobody can change anything there.
     pub(super) fn shared(root: &Directory, options: &Options) -> Result<Option<Self>, OpenError> {
-        let tmp = match root.try_directory(names::TMP).map_err(io(root.path()))? {
-            Some(tmp) => tmp,
-            None => return Ok(None),
-        };
-        let file = match tmp.try_file(names::LOCK).map_err(io(root.path()))? {
-            Some(file) => file,
-            None => match tmp.ensure_file(names::LOCK) {
-                Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
-                    return Ok(None);
+        let open = || root.ensure_directory(names::TMP)?.ensure_file(names::LOCK);
+        let file = match open() {
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                match Self::existing(root).map_err(failed(root.path()))? {
+                    Some(file) => file,
+                    None => return Ok(None),
                 }
-                other => other.map_err(io(root.path()))?,
-            },
+            }
+            other => other.map_err(failed(root.path()))?,
         };
         wait_for(root, &file, Sharing::Shared, options)?;
         Ok(Some(Self { _file: file }))
     }
 
+    fn existing(root: &Directory) -> Result<Option<File>, SyscallError> {
+        match root.try_directory(names::TMP)? {
+            Some(tmp) => tmp.try_file(names::LOCK),
+            None => Ok(None),
+        }
+    }
+
     /// Locks everybody out. Honours `Options::locking` only as far as not to wait.
     pub(super) fn exclusive(root: &Directory, options: &Options) -> Result<Self, OpenError> {
-        let failed = io(root.path());
+        let failed = failed(root.path());
         let tmp = root.directory(names::TMP).map_err(&failed)?;
         let file = tmp.ensure_file(names::LOCK).map_err(failed)?;
         if options.locking {
@@ -61,7 +67,7 @@ fn wait_for(
     options: &Options,
 ) -> Result<(), OpenError> {
     let mut wait = Waiting::new(options);
-    while !lock::try_lock(file, sharing).map_err(io(root.path()))? {
+    while !lock::try_lock(file, sharing).map_err(failed(root.path()))? {
         wait.nap(|| holders(file))?;
     }
     Ok(())

@@ -8,6 +8,8 @@ mod error;
 mod exclusion;
 mod layout;
 mod reset;
+#[cfg(test)]
+mod tests;
 mod version;
 mod walk;
 

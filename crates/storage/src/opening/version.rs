@@ -64,15 +64,16 @@ pub(super) fn recognise(root: &Directory) -> Result<Found, OpenError> {
     match root.entries().map_err(&failed)?.as_slice() {
         [] => Ok(Found::Empty),
         // Stopped between the first directory and the lock in it.
-        [only] if only.name == names::TMP && only.kind == Kind::Directory => {
-            let tmp = root.directory(names::TMP).map_err(&failed)?;
-            match tmp.entries().map_err(failed)?.is_empty() {
-                true => Ok(Found::Unfinished),
-                false => Err(OpenError::Foreign { path: path() }),
-            }
-        }
+        [only] if only.name == names::TMP && is_empty_tmp(root)? => Ok(Found::Unfinished),
+        // Somebody may have begun while we looked.
+        _ if has_lock(root)? => Ok(Found::Unfinished),
         _ => Err(OpenError::Foreign { path: path() }),
     }
+}
+
+fn is_empty_tmp(root: &Directory) -> Result<bool, OpenError> {
+    let entries = || Ok(root.directory(names::TMP)?.entries()?.is_empty());
+    entries().map_err(io(root.path()))
 }
 
 /// Reads `VERSION`: the number of a version that is ours or newer.

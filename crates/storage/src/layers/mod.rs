@@ -1,0 +1,133 @@
+//! Layers: directories of files that never change, and what is known of each.
+
+mod id;
+mod meta;
+
+use std::io;
+
+use ch_linux::SyscallError;
+use ch_linux::tree::Directory;
+
+pub use id::{LayerId, NotALayerId};
+pub use meta::{Engine, LayerMeta, RootAttributes, WhiteoutEncoding};
+
+use crate::Storage;
+use crate::durability::{MARKED, Object};
+use crate::opening::names;
+use crate::sealed::{self, Sealed};
+use crate::storage::lock;
+
+/// Why a layer can't be looked at. One that is not there is no error.
+#[derive(Debug, thiserror::Error)]
+#[error("storage: can't read layer {layer}")]
+pub struct LayerError {
+    /// Which.
+    pub layer: LayerId,
+    source: SyscallError,
+}
+
+/// A layer that exists and may be believed.
+#[derive(Debug)]
+pub struct Layer {
+    /// Its name.
+    pub id: LayerId,
+    /// What is known of it.
+    pub meta: LayerMeta,
+    directory: Directory,
+}
+
+impl Layer {
+    /// `layers/<id>`, where `owners` may lie beside the files.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// `layers/<id>/fs`, the root of its files.
+    pub fn files(&self) -> Result<Directory, LayerError> {
+        self.directory
+            .directory(names::FILES)
+            .map_err(|source| LayerError {
+                layer: self.id.clone(),
+                source,
+            })
+    }
+}
+
+/// The layers of a storage directory.
+#[derive(Debug, Clone, Copy)]
+pub struct Layers<'a> {
+    storage: &'a Storage,
+}
+
+impl<'a> Layers<'a> {
+    pub(crate) fn new(storage: &'a Storage) -> Self {
+        Self { storage }
+    }
+
+    /// The layer `id`, or nothing: not there, torn, or written before a power cut and not marked. What is of
+    /// no use any more goes to the trash.
+    pub fn get(&self, id: &LayerId) -> Result<Option<Layer>, LayerError> {
+        self.read(id).map_err(|source| LayerError {
+            layer: id.clone(),
+            source,
+        })
+    }
+
+    /// Whether [`Layers::get`] would find it. Looked up once per process.
+    pub fn contains(&self, id: &LayerId) -> Result<bool, LayerError> {
+        if lock(&self.storage.inner().known_layers).contains(id) {
+            return Ok(true);
+        }
+        Ok(self.get(id)?.is_some())
+    }
+
+    fn read(&self, id: &LayerId) -> Result<Option<Layer>, SyscallError> {
+        let inner = self.storage.inner();
+        let Some(directory) = inner.layers.try_directory(id.as_str())? else {
+            return Ok(None);
+        };
+        let mode = directory
+            .try_attributes_of(names::META)?
+            .map_or(0, |found| found.mode);
+        let bytes = directory.try_read(names::META)?.unwrap_or_default();
+        let meta = match sealed::unseal::<LayerMeta>(&bytes) {
+            Ok(Sealed { origin, value }) if mode == MARKED || origin == inner.origin => value,
+            Ok(Sealed { origin, .. }) if origin.host != inner.origin.host => return Ok(None),
+            Ok(_) | Err(_) => {
+                tracing::info!("layer {id} did not survive; to the trash");
+                self.drop_unusable(id)?;
+                return Ok(None);
+            }
+        };
+        lock(&inner.known_layers).insert(id.clone());
+        Ok(Some(Layer {
+            id: id.clone(),
+            meta,
+            directory,
+        }))
+    }
+
+    /// A read-only storage keeps what it has; it is not believed all the same.
+    fn drop_unusable(&self, id: &LayerId) -> Result<(), SyscallError> {
+        let dropped = self
+            .storage
+            .discard(&self.storage.inner().layers, id.as_str());
+        match dropped {
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Whether the layer carries the mark of being on disk; a layer that is not there does not.
+    pub(crate) fn is_marked(&self, id: &LayerId) -> Result<bool, SyscallError> {
+        let inner = self.storage.inner();
+        if inner.durability.is_pending(&Object::Layer(id.clone())) {
+            return Ok(false);
+        }
+        let Some(directory) = inner.layers.try_directory(id.as_str())? else {
+            return Ok(false);
+        };
+        let meta = directory.try_attributes_of(names::META)?;
+        Ok(meta.is_some_and(|meta| meta.mode == MARKED))
+    }
+}
