@@ -9,8 +9,6 @@ use crate::report::{Channel, Report};
 use crate::runtime::could_not_start;
 use crate::spec::{Spec, Variables};
 
-/// Mode bits that new files of a `RUN` do not get.
-const FILE_MODE_MASK: u32 = 0o022;
 /// Exit status that init sees when there is no command; it is never shown.
 const NOT_EXECUTED: u8 = 127;
 
@@ -29,7 +27,6 @@ fn prepare(spec: &Spec) -> Result<Variables, SetUpError> {
     let failed = |error| could_not_start("command", error);
     process::new_session().map_err(failed)?;
     signal::reset_all();
-    process::set_file_mode_mask(FILE_MODE_MASK);
     let facts = environment::ImageFacts::look(&spec.user);
     let variables = environment::of_run(&spec.environment, &facts, spec.emulation);
     process::change_directory(&spec.directory).map_err(|error| SetUpError::Directory {

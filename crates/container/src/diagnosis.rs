@@ -200,9 +200,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn each_situation_has_its_message() {
-        let rows = [
+    type Row = (i32, Surroundings, &'static str);
+
+    fn rows() -> Vec<Row> {
+        vec![
             (
                 EPERM,
                 Surroundings {
@@ -278,8 +279,12 @@ mod tests {
                 },
                 "this kernel has no user namespaces",
             ),
-        ];
-        for (errno, surroundings, message) in rows {
+        ]
+    }
+
+    #[test]
+    fn each_situation_has_its_message() {
+        for (errno, surroundings, message) in rows() {
             let found = surroundings
                 .reason(errno)
                 .map(|diagnosis| diagnosis.message);

@@ -15,6 +15,9 @@ use crate::runtime::{INIT_NAME, could_not_start};
 use crate::set_up::{self, Proc};
 use crate::{command, descendants};
 
+/// Mode bits that what is made here, and new files of a `RUN`, do not get; the user's own mask does not count.
+const FILE_MODE_MASK: u32 = 0o022;
+
 /// Never returns into the runtime's code: this is another process.
 pub(crate) fn main(request: &Request, root: OwnedFd, channel: &Channel) -> ! {
     let status = match live(request, root, channel) {
@@ -30,6 +33,7 @@ pub(crate) fn main(request: &Request, root: OwnedFd, channel: &Channel) -> ! {
 fn live(request: &Request, root: OwnedFd, channel: &Channel) -> Result<(), SetUpError> {
     let failed = |error| could_not_start("init", error);
     process::set_name(INIT_NAME).map_err(failed)?;
+    process::set_file_mode_mask(FILE_MODE_MASK);
     let proc = if request.pid_namespace {
         // Not without one: init must live to kill the others when the runtime dies.
         process::die_with_parent().map_err(failed)?;

@@ -153,11 +153,6 @@ pub fn own_id() -> Pid {
     rustix::process::getpid()
 }
 
-/// Whether the parent of this process lives in the same PID namespace and is not a stranger's heir.
-pub fn parent() -> Option<Pid> {
-    rustix::process::getppid()
-}
-
 /// Has this process killed when its parent (the thread that made it) ends.
 pub fn die_with_parent() -> Result<(), SyscallError> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
@@ -333,14 +328,6 @@ pub fn is_privileged_executable() -> bool {
     unsafe {
         libc::getauxval(libc::AT_SECURE) != 0
     }
-}
-
-/// Effective user and group of this process, as its user namespace numbers them.
-pub fn own_ids() -> (u32, u32) {
-    (
-        rustix::process::geteuid().as_raw(),
-        rustix::process::getegid().as_raw(),
-    )
 }
 
 #[cfg(test)]

@@ -4,6 +4,11 @@
 //! The test harness has threads and is its own `/proc/self/exe`; re-execution needs a `main` that comes
 //! before them. So this is a plain program: it enters one of its processes, or runs every case.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a case that can't be prepared has failed"
+)]
+
 mod fixture;
 mod in_place;
 mod killed;
