@@ -1,1 +1,32 @@
-//! registry.
+//! The distribution protocol: manifests and blobs out of registries, for whoever may have them.
+//!
+//! A [`Client`] is one command's view of all registries. It finds out how a registry is spoken to (TLS,
+//! plain HTTP on loopback), answers its challenges, follows redirects, tries again where that can help,
+//! and hands out only bytes that are what was asked for: manifests are checked before they are returned,
+//! a [`Blob`] fails at its end if size or digest is not what its descriptor says.
+//!
+//! Invariants: nothing is kept on disk; the environment is never read; `Authorization` never follows a
+//! redirect to another scheme, host or port; secrets are in types that cannot be printed.
+
+mod blob;
+mod challenge;
+mod client;
+mod credentials;
+mod endpoint;
+mod error;
+mod http;
+mod login;
+mod notice;
+mod options;
+mod retry;
+mod secret;
+mod token;
+mod trust;
+
+pub use blob::{Blob, BlobError};
+pub use client::{Client, Fetched};
+pub use credentials::{Credentials, Prompt, PromptError, Source};
+pub use error::{FetchError, Received, RegistrySays};
+pub use notice::Notice;
+pub use options::{Authentication, Options, Retries, Trust};
+pub use secret::Secret;

@@ -25,6 +25,14 @@ pub enum Document {
 }
 
 impl Document {
+    /// The media type that the document itself names.
+    pub fn media_type(&self) -> Option<&str> {
+        match self {
+            Self::Manifest(manifest) => manifest.media_type.as_deref(),
+            Self::Index(index) => index.media_type.as_deref(),
+        }
+    }
+
     /// Reads `bytes`; `content_type` is what the server called them, if it did.
     pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, DocumentError> {
         let tree = json::tree("manifest", bytes)?;

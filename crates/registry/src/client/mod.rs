@@ -1,0 +1,417 @@
+//! The client: manifests, configs and blobs of images, by reference.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ch_oci::{Descriptor, Digest, Document, RemoteReference, media_type};
+use ureq::http::header;
+
+use crate::blob::Blob;
+use crate::challenge;
+use crate::credentials::Vault;
+use crate::endpoint::{self, Endpoint};
+use crate::error::Received;
+use crate::http::{Answer, Failure, Http, Request, may_pass, without_query};
+use crate::login::{Context, Login, Verdict};
+use crate::retry::Attempts;
+use crate::{FetchError, Notice, Options, RegistrySays};
+
+/// Largest manifest or index.
+const MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+/// Largest image config.
+const CONFIG_BYTES: u64 = 8 * 1024 * 1024;
+/// A wait that a registry may ask for.
+const LONGEST_RETRY_AFTER: u64 = 60;
+/// What we can read, best first.
+const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json, \
+    application/vnd.docker.distribution.manifest.v1+prettyjws;q=0.1";
+
+/// All registries, as one command sees them. Clones share connections, tokens and credentials.
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+struct Shared {
+    options: Arc<Options>,
+    http: Http,
+    vault: Vault,
+    endpoints: Mutex<HashMap<(String, Option<u16>), Endpoint>>,
+    logins: Mutex<HashMap<(String, u16, String), Arc<Login>>>,
+    unverified: Mutex<HashSet<String>>,
+}
+
+/// A manifest or index with the bytes its digest is over.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// As it came.
+    pub bytes: Vec<u8>,
+    /// Digest of `bytes`.
+    pub digest: Digest,
+    /// Its type: what the document says, else what the server said.
+    pub media_type: String,
+    /// What it says.
+    pub document: Document,
+}
+
+/// A request to a registry, before it is known how the registry is reached.
+#[derive(Clone, Default)]
+pub(crate) struct Call {
+    /// Below `/v2/REPOSITORY/`.
+    pub(crate) path: String,
+    pub(crate) accept: Option<&'static str>,
+    pub(crate) resume: Option<(u64, Option<String>)>,
+}
+
+impl Client {
+    /// A client that has not spoken to anyone.
+    pub fn new(options: Options) -> Self {
+        let options = Arc::new(options);
+        Self(Arc::new(Shared {
+            http: Http::new(Arc::clone(&options)),
+            options,
+            vault: Vault::default(),
+            endpoints: Mutex::default(),
+            logins: Mutex::default(),
+            unverified: Mutex::default(),
+        }))
+    }
+
+    /// The manifest or index that `reference` names; its digest decides over its tag.
+    pub fn manifest(&self, reference: &RemoteReference) -> Result<Fetched, FetchError> {
+        let digest = reference.digest()?;
+        let name = match (&digest, reference.tag()) {
+            (Some(digest), _) => digest.to_string(),
+            (None, tag) => tag.unwrap_or("latest").to_owned(),
+        };
+        self.manifest_called(reference, &name, digest.as_ref())
+    }
+
+    /// The manifest or index that an entry of an index names.
+    pub fn manifest_of(
+        &self,
+        reference: &RemoteReference,
+        entry: &Descriptor,
+    ) -> Result<Fetched, FetchError> {
+        if entry.size > MANIFEST_BYTES {
+            return Err(FetchError::TooLarge {
+                what: "manifest",
+                limit: MANIFEST_BYTES,
+            });
+        }
+        self.manifest_called(reference, &entry.digest.to_string(), Some(&entry.digest))
+    }
+
+    /// The config of an image, checked against its descriptor.
+    pub fn config(
+        &self,
+        reference: &RemoteReference,
+        config: &Descriptor,
+    ) -> Result<Vec<u8>, FetchError> {
+        if config.size > CONFIG_BYTES {
+            return Err(FetchError::TooLarge {
+                what: "config",
+                limit: CONFIG_BYTES,
+            });
+        }
+        let mut bytes = Vec::new();
+        let mut blob = self.blob(reference, config)?;
+        let read = blob.read_to_end(&mut bytes);
+        read.map_err(|source| FetchError::Body {
+            what: "config",
+            source,
+        })?;
+        Ok(bytes)
+    }
+
+    /// Opens a blob of the repository; reading it to its end checks it against its descriptor.
+    pub fn blob(
+        &self,
+        reference: &RemoteReference,
+        descriptor: &Descriptor,
+    ) -> Result<Blob, FetchError> {
+        Blob::open(self.clone(), reference.clone(), descriptor.clone())
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    fn manifest_called(
+        &self,
+        reference: &RemoteReference,
+        name: &str,
+        digest: Option<&Digest>,
+    ) -> Result<Fetched, FetchError> {
+        let call = Call {
+            path: format!("manifests/{name}"),
+            accept: Some(ACCEPT),
+            ..Call::default()
+        };
+        let mut attempts = Attempts::new(self.options());
+        loop {
+            let mut answer = self.call(reference, &call)?;
+            if answer.status() != 200 {
+                return Err(self.refusal(reference, answer));
+            }
+            match manifest_body(&mut answer) {
+                Ok(bytes) => return understood(reference, &answer, bytes, digest),
+                Err(FetchError::Body { source, .. })
+                    if may_pass(&source) && attempts.again(&source) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes a request until there is an answer that another attempt would not change.
+    pub(crate) fn call(
+        &self,
+        reference: &RemoteReference,
+        call: &Call,
+    ) -> Result<Answer, FetchError> {
+        let mut attempts = Attempts::new(self.options());
+        loop {
+            let answer = match self.with_login(reference, call) {
+                Ok(answer) => answer,
+                Err(Failure::Unreachable(error)) if may_pass(&error) && attempts.again(&error) => {
+                    continue;
+                }
+                Err(failure) => return Err(self.describe(reference, failure)),
+            };
+            let status = answer.status();
+            let wait = retry_after(&answer);
+            let again = match (status.as_u16(), wait) {
+                (429 | 503, Some(wait)) => attempts.after(wait, &status),
+                (408 | 500 | 502 | 503 | 504, _) => attempts.again(&status),
+                _ => false,
+            };
+            if !again {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Answers challenges until there is none, or nothing is left to say.
+    fn with_login(&self, reference: &RemoteReference, call: &Call) -> Result<Answer, Failure> {
+        let login = self.login(reference);
+        loop {
+            let pass = login.pass();
+            let (endpoint, answer) = self.reach(reference, call, &pass.header)?;
+            if answer.status() != 401 || answer.elsewhere {
+                login.accepted(&pass);
+                return Ok(answer);
+            }
+            let headers = answer.response.headers().get_all(header::WWW_AUTHENTICATE);
+            let headers = headers.iter().filter_map(|value| value.to_str().ok());
+            let challenges = challenge::parse(headers);
+            let context = Context {
+                options: self.options(),
+                http: &self.0.http,
+                vault: &self.0.vault,
+                endpoint: &endpoint,
+                reference,
+            };
+            if let Verdict::Refused = login.answer(&context, &challenges, &pass)? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Sends the request to the endpoint of the registry, finding out which that is.
+    fn reach(
+        &self,
+        reference: &RemoteReference,
+        call: &Call,
+        authorization: &Option<crate::Secret>,
+    ) -> Result<(Endpoint, Answer), Failure> {
+        let key = (reference.host().to_owned(), reference.explicit_port());
+        let known = lock(&self.0.endpoints).get(&key).cloned();
+        let candidates = match known {
+            Some(endpoint) => vec![endpoint],
+            None => endpoint::candidates(reference, self.options()),
+        };
+        let last = candidates.len() - 1;
+        for (index, endpoint) in candidates.into_iter().enumerate() {
+            let url = format!("{endpoint}/v2/{}/{}", reference.repository(), call.path);
+            let url = url.parse().map_err(|_| {
+                Failure::Unreachable(std::io::Error::other(format!("no valid address: {url}")))
+            })?;
+            let request = Request {
+                url,
+                accept: call.accept,
+                authorization: authorization.clone(),
+                resume: call.resume.clone(),
+                form: None,
+            };
+            match self.0.http.exchange(request) {
+                Ok(answer) => {
+                    self.warn_if_unverified(&endpoint);
+                    lock(&self.0.endpoints).insert(key, endpoint.clone());
+                    return Ok((endpoint, answer));
+                }
+                Err(failure)
+                    if index < last && endpoint::try_next(&endpoint, reference, &failure) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        unreachable!("the loop returns at the last candidate, and there is at least one")
+    }
+
+    fn warn_if_unverified(&self, endpoint: &Endpoint) {
+        let unverified = endpoint.tls && !self.options().verify_tls;
+        if unverified && lock(&self.0.unverified).insert(endpoint.host.clone()) {
+            (self.options().notify)(Notice::NotVerified {
+                host: endpoint.host.clone(),
+            });
+        }
+    }
+
+    fn login(&self, reference: &RemoteReference) -> Arc<Login> {
+        let key = (
+            reference.host().to_owned(),
+            reference.port(),
+            reference.repository().to_owned(),
+        );
+        Arc::clone(lock(&self.0.logins).entry(key).or_default())
+    }
+
+    /// The error for an answer to a request for a manifest or blob that did not bring it.
+    pub(crate) fn refusal(&self, reference: &RemoteReference, mut answer: Answer) -> FetchError {
+        let host = format!("{}:{}", reference.host(), reference.port());
+        let html = is_html(&answer)
+            && !answer
+                .response
+                .headers()
+                .contains_key("docker-distribution-api-version");
+        let status = answer.status();
+        let url = without_query(&answer.url);
+        let source = RegistrySays::parse(&answer.error_body());
+        let rate_limit = source
+            .as_ref()
+            .is_some_and(|says| says.code == "TOOMANYREQUESTS");
+        let login = self.login(reference);
+        match status.as_u16() {
+            404 if html => FetchError::NotARegistry { host },
+            429 => FetchError::RateLimit {
+                anonymous: login.is_anonymous(),
+            },
+            _ if rate_limit => FetchError::RateLimit {
+                anonymous: login.is_anonymous(),
+            },
+            401 | 403 | 404 if !answer.elsewhere => FetchError::Unauthorized {
+                reference: reference.to_string(),
+                hint: login.hint(self.options()),
+                source,
+            },
+            number => FetchError::Status {
+                method: "GET",
+                expected: 200,
+                status: number,
+                reason: status.canonical_reason().unwrap_or("unknown"),
+                url,
+                source,
+            },
+        }
+    }
+
+    fn describe(&self, reference: &RemoteReference, failure: Failure) -> FetchError {
+        let known = lock(&self.0.endpoints)
+            .get(&(reference.host().to_owned(), reference.explicit_port()))
+            .map(Endpoint::host_and_port);
+        let host = known.unwrap_or_else(|| format!("{}:{}", reference.host(), reference.port()));
+        match failure {
+            Failure::NotTls => FetchError::NotTls { host },
+            Failure::Certificate(source) => FetchError::Certificate {
+                host: reference.host().to_owned(),
+                source,
+            },
+            Failure::Unreachable(source) => FetchError::Unreachable { host, source },
+            Failure::Final(error) => error,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn retry_after(answer: &Answer) -> Option<Duration> {
+    let seconds = answer.header(header::RETRY_AFTER)?.trim().parse().ok()?;
+    (seconds <= LONGEST_RETRY_AFTER).then(|| Duration::from_secs(seconds))
+}
+
+fn is_html(answer: &Answer) -> bool {
+    answer
+        .header(header::CONTENT_TYPE)
+        .map(media_type::without_parameters)
+        == Some("text/html")
+}
+
+fn manifest_body(answer: &mut Answer) -> Result<Vec<u8>, FetchError> {
+    let body = answer
+        .response
+        .body_mut()
+        .with_config()
+        .limit(MANIFEST_BYTES + 1)
+        .reader();
+    let mut bytes = Vec::new();
+    let read = body.take(MANIFEST_BYTES + 1).read_to_end(&mut bytes);
+    if bytes.len() as u64 > MANIFEST_BYTES {
+        return Err(FetchError::TooLarge {
+            what: "manifest",
+            limit: MANIFEST_BYTES,
+        });
+    }
+    read.map_err(|source| FetchError::Body {
+        what: "manifest",
+        source,
+    })?;
+    Ok(bytes)
+}
+
+/// Checks the digest that was asked for, or else the one the registry names, and parses.
+fn understood(
+    reference: &RemoteReference,
+    answer: &Answer,
+    bytes: Vec<u8>,
+    asked: Option<&Digest>,
+) -> Result<Fetched, FetchError> {
+    if is_html(answer) {
+        let host = format!("{}:{}", reference.host(), reference.port());
+        return Err(FetchError::NotARegistry { host });
+    }
+    let named = answer.response.headers().get("docker-content-digest");
+    let named = named.and_then(|value| Digest::parse(value.to_str().ok()?).ok());
+    let digest = match asked.cloned().or(named) {
+        Some(wanted) => {
+            let mut hasher = wanted.algorithm().hasher();
+            hasher.update(&bytes);
+            let received = hasher.finish();
+            if received != wanted {
+                return Err(FetchError::ManifestMismatch {
+                    source: Received(received),
+                });
+            }
+            wanted
+        }
+        None => Digest::of(&bytes),
+    };
+    let content_type = answer
+        .header(header::CONTENT_TYPE)
+        .map(media_type::without_parameters);
+    let document = Document::parse(&bytes, content_type)?;
+    let media_type = document
+        .media_type()
+        .or(content_type)
+        .unwrap_or_default()
+        .to_owned();
+    Ok(Fetched {
+        bytes,
+        digest,
+        media_type,
+        document,
+    })
+}

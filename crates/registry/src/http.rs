@@ -1,0 +1,352 @@
+//! One request and its answer: connections, redirects, and failures sorted by what can be done about them.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ureq::http::{self, Response, StatusCode, Uri, header};
+use ureq::tls::TlsConfig;
+use ureq::{Agent, Body};
+
+use crate::secret::Secret;
+use crate::{FetchError, Options, trust};
+
+const CONNECT: Duration = Duration::from_secs(20);
+const REDIRECTS: usize = 10;
+const HEADER_BYTES: usize = 64 * 1024;
+const ERROR_BODY_BYTES: u64 = 64 * 1024;
+const CONNECTIONS_PER_HOST: usize = 8;
+
+/// A request that can be made again.
+#[derive(Clone, Default)]
+pub(crate) struct Request {
+    /// `GET` unless there is a form.
+    pub(crate) url: Uri,
+    pub(crate) accept: Option<&'static str>,
+    pub(crate) authorization: Option<Secret>,
+    /// Offset to begin at, and the entity tag for which that is meant.
+    pub(crate) resume: Option<(u64, Option<String>)>,
+    /// Body of a `POST`; it may hold secrets.
+    pub(crate) form: Option<Secret>,
+}
+
+impl Request {
+    pub(crate) fn method(&self) -> &'static str {
+        if self.form.is_some() { "POST" } else { "GET" }
+    }
+}
+
+/// A response, and where it came from in the end.
+pub(crate) struct Answer {
+    pub(crate) response: Response<Body>,
+    pub(crate) url: Uri,
+    /// It was another scheme, host or port that answered.
+    pub(crate) elsewhere: bool,
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn header(&self, name: header::HeaderName) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// The beginning of the body, which is expected to be an error document.
+    pub(crate) fn error_body(&mut self) -> Vec<u8> {
+        let body = self
+            .response
+            .body_mut()
+            .with_config()
+            .limit(ERROR_BODY_BYTES);
+        body.read_to_vec().unwrap_or_default()
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The other side does not speak TLS.
+    NotTls,
+    /// Its certificate is not believed.
+    Certificate(rustls::Error),
+    /// Nobody there, or the connection broke.
+    Unreachable(io::Error),
+    /// Nothing that another attempt would change.
+    Final(FetchError),
+}
+
+/// Connections to all hosts.
+pub(crate) struct Http {
+    options: Arc<Options>,
+    agents: Mutex<HashMap<String, Agent>>,
+}
+
+impl Http {
+    pub(crate) fn new(options: Arc<Options>) -> Self {
+        Self {
+            options,
+            agents: Mutex::default(),
+        }
+    }
+
+    /// Makes the request and follows redirects; any status is an answer.
+    pub(crate) fn exchange(&self, mut request: Request) -> Result<Answer, Failure> {
+        let mut elsewhere = false;
+        for _ in 0..=REDIRECTS {
+            let response = self.once(&request)?;
+            let url = request.url.clone();
+            let Some(location) = redirect(&request, &response) else {
+                return Ok(Answer {
+                    response,
+                    url,
+                    elsewhere,
+                });
+            };
+            let next = resolve(&url, location)
+                .ok_or_else(|| refuse(&url, location, "no valid address"))?;
+            if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
+                return Err(refuse(&url, location, "it leaves HTTPS"));
+            }
+            if origin(&url) != origin(&next) {
+                request.authorization = None;
+                elsewhere = true;
+            }
+            request.url = next;
+        }
+        Err(refuse(&request.url, "", "more than 10"))
+    }
+
+    fn once(&self, request: &Request) -> Result<Response<Body>, Failure> {
+        let agent = self.agent(&request.url).map_err(Failure::Final)?;
+        tracing::debug!(method = request.method(), url = %without_query(&request.url), "request");
+        let mut builder = http::Request::builder()
+            .method(request.method())
+            .uri(&request.url);
+        if let Some(accept) = request.accept {
+            builder = builder.header(header::ACCEPT, accept);
+        }
+        if let Some(authorization) = &request.authorization {
+            builder = builder.header(header::AUTHORIZATION, authorization.expose());
+        }
+        if let Some((offset, tag)) = &request.resume {
+            builder = builder.header(header::RANGE, format!("bytes={offset}-"));
+            if let Some(tag) = tag {
+                builder = builder.header(header::IF_RANGE, tag);
+            }
+        }
+        let response = match &request.form {
+            Some(form) => {
+                let builder =
+                    builder.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+                builder
+                    .body(form.expose().to_owned())
+                    .map(|request| agent.run(request))
+            }
+            None => builder.body(()).map(|request| agent.run(request)),
+        };
+        let response = response.map_err(|error| Failure::Unreachable(io::Error::other(error)))?;
+        let response = response.map_err(|error| failure(error, &request.url))?;
+        tracing::debug!(status = response.status().as_u16(), "answer");
+        Ok(response)
+    }
+
+    /// Connections are shared by all requests to a host; plain ones need no certificates.
+    fn agent(&self, url: &Uri) -> Result<Agent, FetchError> {
+        let host = url
+            .authority()
+            .map_or("", |authority| host_and_port(authority.as_str()));
+        let tls = url.scheme_str() == Some("https");
+        let key = if tls { host } else { "" };
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(key) {
+            return Ok(agent.clone());
+        }
+        let tls = tls.then(|| self.tls(host)).transpose()?;
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .user_agent(&self.options.user_agent)
+            .accept_encoding("identity")
+            .max_response_header_size(HEADER_BYTES)
+            .max_idle_connections_per_host(CONNECTIONS_PER_HOST)
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(self.options.silence))
+            .timeout_per_read(Some(self.options.silence))
+            .timeout_per_write(Some(self.options.silence));
+        let config = match tls {
+            Some(tls) => config.tls_config(tls),
+            None => config,
+        };
+        let agent = config.build().new_agent();
+        agents.insert(key.to_owned(), agent.clone());
+        Ok(agent)
+    }
+
+    fn tls(&self, host: &str) -> Result<TlsConfig, FetchError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
+        Ok(if self.options.verify_tls {
+            builder
+                .root_certs(trust::roots(&self.options, host)?)
+                .build()
+        } else {
+            builder.disable_verification(true).build()
+        })
+    }
+}
+
+fn redirect<'r>(request: &Request, response: &'r Response<Body>) -> Option<&'r str> {
+    let followed = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    if !followed || request.form.is_some() {
+        return None;
+    }
+    response.headers().get(header::LOCATION)?.to_str().ok()
+}
+
+fn refuse(from: &Uri, location: &str, reason: &'static str) -> Failure {
+    let to = location.split(['?', '#']).next().unwrap_or_default();
+    let to = to.chars().take(500).flat_map(char::escape_debug).collect();
+    Failure::Final(FetchError::Redirect {
+        from: without_query(from),
+        to,
+        reason,
+    })
+}
+
+/// The address that `location` names, seen from `base`.
+fn resolve(base: &Uri, location: &str) -> Option<Uri> {
+    let location = location.split('#').next()?;
+    let (scheme, authority) = (base.scheme_str()?, base.authority()?);
+    let text = if location.contains("://") {
+        location.to_owned()
+    } else if location.starts_with("//") {
+        format!("{scheme}:{location}")
+    } else if location.starts_with('/') {
+        format!("{scheme}://{authority}{location}")
+    } else {
+        let (directory, _) = base.path().rsplit_once('/')?;
+        format!("{scheme}://{authority}{directory}/{location}")
+    };
+    let url: Uri = text.parse().ok()?;
+    matches!(url.scheme_str(), Some("http" | "https")).then_some(())?;
+    url.host().filter(|host| !host.is_empty())?;
+    Some(url)
+}
+
+/// What must be the same for `Authorization` to go along.
+fn origin(url: &Uri) -> (Option<&str>, Option<String>, Option<u16>) {
+    let default = if url.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    let host = url.host().map(str::to_ascii_lowercase);
+    (url.scheme_str(), host, url.port_u16().or(Some(default)))
+}
+
+/// Queries of signed addresses, and user parts, are secrets.
+pub(crate) fn without_query(url: &Uri) -> String {
+    let authority = url
+        .authority()
+        .map_or("", |authority| host_and_port(authority.as_str()));
+    format!(
+        "{}://{authority}{}",
+        url.scheme_str().unwrap_or_default(),
+        url.path()
+    )
+}
+
+fn host_and_port(authority: &str) -> &str {
+    authority.rsplit('@').next().unwrap_or(authority)
+}
+
+fn failure(error: ureq::Error, url: &Uri) -> Failure {
+    match error {
+        ureq::Error::Rustls(error) => tls_failure(error),
+        ureq::Error::Io(error) => match tls_cause(&error) {
+            Some(cause) => tls_failure(cause),
+            None => Failure::Unreachable(error),
+        },
+        ureq::Error::Timeout(timeout) => Failure::Unreachable(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("timeout: {timeout}"),
+        )),
+        ureq::Error::HostNotFound => Failure::Unreachable(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("name does not resolve: {}", url.host().unwrap_or_default()),
+        )),
+        other => Failure::Unreachable(io::Error::other(other)),
+    }
+}
+
+fn tls_cause(error: &io::Error) -> Option<rustls::Error> {
+    error.get_ref()?.downcast_ref::<rustls::Error>().cloned()
+}
+
+fn tls_failure(error: rustls::Error) -> Failure {
+    match error {
+        rustls::Error::InvalidMessage(_) => Failure::NotTls,
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+            Failure::Certificate(error)
+        }
+        other => Failure::Unreachable(io::Error::other(other)),
+    }
+}
+
+/// Whether another attempt may succeed where this one failed.
+pub(crate) fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut, UnexpectedEof,
+    };
+    let passing = [
+        BrokenPipe,
+        ConnectionAborted,
+        ConnectionRefused,
+        ConnectionReset,
+        TimedOut,
+        UnexpectedEof,
+    ];
+    passing.contains(&error.kind()) || error.to_string().contains("Temporary failure")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_are_resolved_against_the_request() {
+        let base: Uri = "https://h:5000/v2/x/blobs/y?q=1".parse().unwrap();
+        let table = [
+            ("https://cdn/z?sig=1", Some("https://cdn/z?sig=1")),
+            ("//cdn/z", Some("https://cdn/z")),
+            ("/z", Some("https://h:5000/z")),
+            ("z", Some("https://h:5000/v2/x/blobs/z")),
+            ("https://cdn/z#part", Some("https://cdn/z")),
+            ("ftp://cdn/z", None),
+            ("https:///z", None),
+        ];
+        for (location, resolved) in table {
+            let found = resolve(&base, location).map(|url| url.to_string());
+            assert_eq!(found.as_deref(), resolved, "{location}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_of_an_address_has_no_secrets() {
+        let url: Uri = "https://user:word@cdn:8443/z?sig=secret".parse().unwrap();
+        assert_eq!(without_query(&url), "https://cdn:8443/z");
+    }
+
+    #[test]
+    fn ports_and_schemes_make_other_origins() {
+        let same = |a: &str, b: &str| origin(&a.parse().unwrap()) == origin(&b.parse().unwrap());
+        assert!(same("https://h/a", "https://H:443/b"));
+        assert!(!same("https://h/a", "https://h:444/a"));
+        assert!(!same("https://h/a", "http://h:443/a"));
+        assert!(!same("https://h/a", "https://h.evil/a"));
+    }
+}

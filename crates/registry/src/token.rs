@@ -1,0 +1,216 @@
+//! Tokens: what a token server gives for credentials, or for nothing.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use ureq::http::Uri;
+
+use crate::http::{Answer, Failure, Http, Request, without_query};
+use crate::secret::Secret;
+use crate::{Credentials, FetchError};
+
+/// Characters that stay as they are in a query.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':')
+    .remove(b'/');
+const DEFAULT_LIFE: u64 = 60;
+const SAFETY: Duration = Duration::from_secs(10);
+const TOKEN_BYTES: u64 = 1024 * 1024;
+
+/// A token that is good until a moment.
+pub(crate) struct Token {
+    /// Value of the `Authorization` header.
+    pub(crate) header: Secret,
+    pub(crate) until: Instant,
+}
+
+/// What a token server answered.
+pub(crate) enum Grant {
+    Token(Token),
+    /// Not to these credentials.
+    Refused,
+}
+
+/// `Basic` header of a name and password.
+pub(crate) fn basic(username: &str, password: &Secret) -> Secret {
+    let pair = Secret::new(format!("{username}:{}", password.expose()));
+    let encoded = base64::engine::general_purpose::STANDARD.encode(pair.expose());
+    Secret::new(format!("Basic {encoded}"))
+}
+
+/// Asks `realm` for a token with the other parameters of the challenge.
+pub(crate) fn fetch(
+    http: &Http,
+    realm: &str,
+    parameters: &[(String, String)],
+    credentials: Option<&Credentials>,
+) -> Result<Grant, Failure> {
+    let query = query(parameters);
+    if let Some(Credentials::Identity(token)) = credentials {
+        let form = format!(
+            "grant_type=refresh_token&client_id=ch-image&refresh_token={}{}",
+            utf8_percent_encode(token.expose(), QUERY),
+            if query.is_empty() {
+                String::new()
+            } else {
+                format!("&{query}")
+            },
+        );
+        let form = Some(Secret::new(form));
+        let answer = http.exchange(Request {
+            url: address(realm, "")?,
+            form,
+            ..Request::default()
+        })?;
+        if !matches!(answer.status().as_u16(), 404 | 405) {
+            return granted(answer);
+        }
+    }
+    let authorization = match credentials {
+        Some(Credentials::Password { username, password }) => Some(basic(username, password)),
+        Some(Credentials::Identity(token)) => Some(basic("<token>", token)),
+        Some(Credentials::Bearer(_)) | None => None,
+    };
+    let url = address(realm, &query)?;
+    granted(http.exchange(Request {
+        url,
+        authorization,
+        ..Request::default()
+    })?)
+}
+
+fn query(parameters: &[(String, String)]) -> String {
+    let encode = |text: &str| utf8_percent_encode(text, QUERY).to_string();
+    let pairs: Vec<_> = parameters
+        .iter()
+        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+        .collect();
+    pairs.join("&")
+}
+
+fn address(realm: &str, query: &str) -> Result<Uri, Failure> {
+    let separator = match (query.is_empty(), realm.contains('?')) {
+        (true, _) => "",
+        (false, true) => "&",
+        (false, false) => "?",
+    };
+    format!("{realm}{separator}{query}").parse().map_err(|_| {
+        Failure::Final(FetchError::Challenge {
+            challenge: format!("Bearer realm={realm}"),
+        })
+    })
+}
+
+fn granted(mut answer: Answer) -> Result<Grant, Failure> {
+    let url = without_query(&answer.url);
+    match answer.status().as_u16() {
+        200 => {}
+        400 | 401 | 403 => return Ok(Grant::Refused),
+        status => {
+            return Err(Failure::Final(FetchError::Status {
+                method: "GET",
+                expected: 200,
+                status,
+                reason: answer.status().canonical_reason().unwrap_or("unknown"),
+                url,
+                source: None,
+            }));
+        }
+    }
+    let body = answer
+        .response
+        .body_mut()
+        .with_config()
+        .limit(TOKEN_BYTES)
+        .read_to_vec();
+    let token = body.ok().and_then(|body| parse(&body));
+    token
+        .map(Grant::Token)
+        .ok_or(Failure::Final(FetchError::Token { url }))
+}
+
+/// Reads a token answer; the life of the token is counted from now.
+fn parse(body: &[u8]) -> Option<Token> {
+    #[derive(Deserialize)]
+    struct Answer {
+        token: Option<String>,
+        access_token: Option<String>,
+        expires_in: Option<u64>,
+    }
+    let answer: Answer = serde_json::from_slice(body).ok()?;
+    let given = [answer.token, answer.access_token];
+    let token = given
+        .into_iter()
+        .flatten()
+        .find(|token| !token.is_empty())?;
+    let life = Duration::from_secs(answer.expires_in.unwrap_or(DEFAULT_LIFE).clamp(1, 86_400));
+    let until = Instant::now() + life.saturating_sub(SAFETY).max(Duration::from_millis(500));
+    Some(Token {
+        header: Secret::new(format!("Bearer {token}")),
+        until,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_answers_are_read_as_the_vectors_say() {
+        let table = [
+            (
+                "V-cmd-64 access_token",
+                r#"{"access_token":"A"}"#,
+                Some("Bearer A"),
+            ),
+            (
+                "V-cmd-64 both",
+                r#"{"token":"T","access_token":"A"}"#,
+                Some("Bearer T"),
+            ),
+            (
+                "empty token",
+                r#"{"token":"","access_token":"A"}"#,
+                Some("Bearer A"),
+            ),
+            ("none", r#"{"tokin":"T"}"#, None),
+            ("not JSON", "<html>", None),
+        ];
+        for (name, body, header) in table {
+            let found = parse(body.as_bytes());
+            assert_eq!(
+                found.as_ref().map(|token| token.header.expose()),
+                header,
+                "{name}"
+            );
+        }
+        println!("commands.md §4.2 token answers: {} rows", table.len());
+    }
+
+    #[test]
+    fn a_token_is_used_until_ten_seconds_before_its_end() {
+        let left = |body: &str| parse(body.as_bytes()).unwrap().until - Instant::now();
+        assert!((48..=50).contains(&left(r#"{"token":"T"}"#).as_secs()));
+        assert!((288..=290).contains(&left(r#"{"token":"T","expires_in":300}"#).as_secs()));
+        assert!(left(r#"{"token":"T","expires_in":1}"#) < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn parameters_are_encoded_for_the_query() {
+        let parameters = [
+            ("service".to_owned(), "s, \"x\"".to_owned()),
+            ("scope".to_owned(), "repository:a/b:pull".to_owned()),
+        ];
+        let url = address("https://a/t?x=1", &query(&parameters)).unwrap();
+        assert_eq!(
+            url.to_string(),
+            "https://a/t?x=1&service=s%2C%20%22x%22&scope=repository:a/b:pull"
+        );
+    }
+}
