@@ -45,7 +45,7 @@ impl TestEnv {
         };
         let text = |path: PathBuf| path.display().to_string();
         let variables = [
-            ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
+            ("PATH", std::env::var("PATH").expect("PATH is set")),
             ("HOME", text(env.root().join("home"))),
             ("TMPDIR", text(env.root().to_owned())),
             ("CH_IMAGE_STORAGE", text(env.storage())),
@@ -103,13 +103,14 @@ impl TestEnv {
         S: AsRef<OsStr>,
     {
         let own = self.root().join("bin").join(program);
-        let mut command = Command::new(if own.exists() { own } else { program.into() });
-        command
-            .args(arguments)
-            .env_clear()
-            .envs(&self.variables)
-            .current_dir(self.path(""))
-            .stdin(Stdio::null());
+        let tool = !own.exists();
+        let mut command = Command::new(if tool { program.into() } else { own });
+        command.args(arguments).current_dir(self.path("")).stdin(Stdio::null()).env_clear();
+        if tool && let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {
+            // Tools that lie in a directory of the user's have their libraries there, too.
+            command.env("LD_LIBRARY_PATH", path);
+        }
+        command.envs(&self.variables);
         command
     }
 
