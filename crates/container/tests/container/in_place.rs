@@ -19,6 +19,10 @@ use crate::fixture::Fixture;
 
 pub(crate) const CASES: &[Case] = &[
     ("ch-run becomes the command", becomes_the_command),
+    (
+        "V-run-10: a descriptor of the caller stays open",
+        descriptors_stay_open,
+    ),
     ("V-run-9: statuses of ch-run", statuses),
     ("V-run-11: who one is, and a read-only image", identity),
     ("V-run-13, 14: binds and links", binds),
@@ -74,6 +78,10 @@ fn ch_run(invocation: Invocation) -> ExitCode {
         writable: !values("write").is_empty(),
         emulation: Mode::None,
     };
+    if let [path] = values("seven")[..] {
+        let file = File::open(path).expect("the file");
+        ch_linux::process::place_descriptor(file, 7).expect("descriptor 7");
+    }
     enter(inside).expect("namespaces");
     let place = mount::open_place(Path::new(values("root")[0])).expect("the root");
     let root = mount::clone(place, Depth::Recursive).expect("a mount of it");
@@ -129,6 +137,14 @@ fn becomes_the_command(fixture: &Fixture) {
             Ended::Exited(0),
             format!("<PID>\n{}\n", namespace.display())
         )
+    );
+}
+
+fn descriptors_stay_open(fixture: &Fixture) {
+    let (end, said) = shell(fixture, "seven /etc/passwd", "cat <&7");
+    assert_eq!(
+        (end, said),
+        (Ended::Exited(0), fs::read_to_string("/etc/passwd").unwrap())
     );
 }
 
