@@ -1,8 +1,8 @@
 //! Every environment variable this program looks at.
 //!
 //! The libraries never read the environment: what they need arrives as values that are made here and
-//! in the commands. Names are constants with their meaning beside them; [`ALL`] lists them for
-//! `--help` and for the tests. Unless said otherwise an empty value means that the variable is unset.
+//! in the commands. Names are constants with their meaning beside them. Unless said otherwise
+//! an empty value means that the variable is unset.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -56,6 +56,16 @@ pub(crate) const TERM: &str = "TERM";
 pub(crate) const COLUMNS: &str = "COLUMNS";
 /// Filter of the libraries' log events, for developers.
 pub(crate) const RUST_LOG: &str = "RUST_LOG";
+
+/// Set in pods; wording of a diagnosis only.
+pub(crate) const KUBERNETES_SERVICE_HOST: &str = "KUBERNETES_SERVICE_HOST";
+/// Set in containers of several programs; wording of a diagnosis only.
+pub(crate) const CONTAINER: &str = "container";
+
+/// Whether a variable says that this is a container already.
+pub(crate) fn says_container(environment: &Environment) -> bool {
+    environment.is_set(KUBERNETES_SERVICE_HOST) || environment.is_set(CONTAINER)
+}
 
 /// The variables of the calling process, read once.
 #[derive(Debug, Clone, Default)]

@@ -76,6 +76,15 @@ impl Failure {
         self
     }
 
+    /// The same failure with another exit status, unless it has a special one.
+    pub(crate) fn with_default_status(self, status: u8) -> Self {
+        if self.status == FAILED {
+            self.with_status(status)
+        } else {
+            self
+        }
+    }
+
     /// What went wrong, in one sentence (or an excerpt below it).
     pub(crate) fn message(&self) -> &str {
         &self.message
@@ -130,7 +139,10 @@ macro_rules! with_hints {
 }
 
 with_hints!(
+    ch_container::ExecError,
     ch_oci::ReferenceError,
+    ch_rootfs::SpawnError,
+    ch_rootfs::ViewError,
     ch_storage::OpenError,
     ch_storage::RecordError,
     ch_storage::ResetError,

@@ -6,6 +6,7 @@
 mod command;
 mod environment;
 mod failure;
+mod interrupt;
 mod program;
 mod run;
 mod terminal;
@@ -13,5 +14,10 @@ mod terminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    program::main()
+    ch_linux::nss::configure();
+    let programs = [ch_rootfs::MOUNTER, ch_container::RUNTIME, command::PROBE];
+    match ch_linux::reexec::enter(&programs) {
+        Some(status) => status,
+        None => program::main(),
+    }
 }

@@ -19,10 +19,10 @@ mod reset;
 mod storage_path;
 mod usage;
 
+pub(crate) use dependencies::PROBE;
 pub(crate) use location::storage_location;
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::panic;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -77,19 +77,19 @@ fn run(request: Request, environment: Environment) -> ExitCode {
         common,
     };
     match dispatch(command, &context) {
-        Ok(()) => {
+        Ok(status) => {
             terminal.reprint_warnings();
-            ExitCode::SUCCESS
+            status
         }
         Err(failure) => terminal.fail(&failure),
     }
 }
 
-fn dispatch(command: Command, context: &Context) -> Done {
-    match command {
+fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failure> {
+    let done = match command {
+        Command::Dependencies => return dependencies::run(context),
         Command::Build(arguments) => build::run(&arguments, context),
         Command::Delete(arguments) => delete::run(&arguments, context),
-        Command::Dependencies => dependencies::run(context),
         Command::Gestalt(arguments) => gestalt::run(&arguments, context),
         Command::Import(arguments) => import::run(&arguments, context),
         Command::Later(what) => Err(Failure::not_yet(what)),
@@ -97,24 +97,24 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Pull(arguments) => pull::run(&arguments, context),
         Command::Reset => reset::run(context),
         Command::StoragePath => storage_path::run(context),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Answers a command line that asks for nothing to be done.
 fn reply(answer: &Answer) -> ExitCode {
     let terminal = Terminal::on_standard_error(&Settings::default());
-    // Nobody is left to be told when standard error does not work.
     match answer {
         Answer::Output(text) => match terminal.output(text) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => terminal.fail(&failure),
         },
         Answer::Help(text) => {
-            let _ = std::io::stderr().write_all(text.as_bytes());
+            terminal.plain(text);
             ExitCode::FAILURE
         }
         Answer::Usage(text) => {
-            let _ = std::io::stderr().write_all(text.as_bytes());
+            terminal.plain(text);
             ExitCode::from(2)
         }
     }

@@ -1,11 +1,196 @@
-//! `ch-run`.
+//! `ch-run`: this very process becomes a command in an image.
+//!
+//! The way is: image, lease on its layers, namespaces, mount of the root, container. Until the command
+//! runs this process must have one thread only, because the kernel gives a namespace of users to no
+//! other; so nothing here starts one.
+
+mod image;
 mod options;
-use crate::environment::Environment;
-use crate::failure::Failure;
-use crate::terminal::{Settings, Terminal};
+mod wishes;
+
+use std::convert::Infallible;
 use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::Path;
 use std::process::ExitCode;
-pub(crate) fn main(a: &[OsString], _: Environment) -> ExitCode {
-    let _ = options::parse(a);
-    Terminal::on_standard_error(&Settings::default()).fail(&Failure::new("x"))
+use std::sync::Arc;
+
+use ch_container::{InPlaceError, InPlaceNotice, SetUpError, Surroundings};
+use ch_linux::namespace::Identity;
+use ch_storage::Storage;
+
+use crate::command::storage_location;
+use crate::environment::{self, Environment};
+use crate::failure::{Failure, advised};
+use crate::terminal::{ProgressMode, Settings, Terminal, Verbosity, WhenColour};
+use image::Image;
+use options::{FAILED, Options, Request};
+use wishes::Wishes;
+
+/// Status of a command that could not be executed.
+const NOT_EXECUTED: u8 = 49;
+/// The lease on an image's layers is left open in the command at this number or above.
+const LEASE_DESCRIPTOR: i32 = 1000;
+
+/// Runs `ch-run` with `arguments` (without the program's name).
+pub(crate) fn main(arguments: &[OsString], environment: Environment) -> ExitCode {
+    if ch_container::is_privileged_executable() {
+        let message = "ch-run must not be installed setuid or setcap";
+        return terminal(&Options::default(), &environment)
+            .fail(&Failure::new(message).with_status(FAILED));
+    }
+    let plain = Options::default();
+    match options::parse(arguments) {
+        _ if arguments.is_empty() => {
+            terminal(&plain, &environment).plain(options::help());
+            ExitCode::FAILURE
+        }
+        Ok(Request::Help) => output(options::help(), &environment),
+        Ok(Request::Usage) => output(options::usage().to_owned(), &environment),
+        Ok(Request::Version) => output(
+            concat!(env!("CARGO_PKG_VERSION"), "\n").to_owned(),
+            &environment,
+        ),
+        Ok(Request::Run(options)) => {
+            let terminal = Arc::new(terminal(&options, &environment));
+            terminal.listen(&environment);
+            let Err(failure) = run(&options, &environment, &terminal);
+            terminal.fail(&failure.with_default_status(FAILED))
+        }
+        Err(failure) => terminal(&plain, &environment).fail(&failure),
+    }
+}
+
+/// Where messages go: standard error, with this process' number.
+fn terminal(options: &Options, environment: &Environment) -> Terminal {
+    let verbosity = Verbosity::of(options.verbose, options.quiet);
+    let mut settings = Settings::new(
+        verbosity,
+        WhenColour::Auto,
+        ProgressMode::Quiet,
+        environment,
+    );
+    settings.prefix = format!("ch-run[{}]: ", std::process::id());
+    settings.log_file = None;
+    Terminal::on_standard_error(&settings)
+}
+
+fn output(text: String, environment: &Environment) -> ExitCode {
+    let terminal = terminal(&Options::default(), environment);
+    match terminal.output(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => terminal.fail(&failure.with_status(FAILED)),
+    }
+}
+
+/// Becomes the command. Returns only why that did not work.
+fn run(
+    options: &Options,
+    environment: &Environment,
+    terminal: &Arc<Terminal>,
+) -> Result<Infallible, Failure> {
+    let path = storage_location(options.storage.as_deref(), environment, terminal)?;
+    let storage = Storage::open_existing(&path, storage_options(environment)).map_err(advised)?;
+    if storage.is_none() && options.storage.is_some() {
+        terminal.warning(format_args!(
+            "storage directory not found: {}",
+            path.display()
+        ));
+    }
+    let image = Image::find(options, storage, &path)?;
+    check_mount_point(options, terminal)?;
+    if options.write && matches!(image, Image::Stored { .. }) {
+        return Err(Failure::new("--write invalid when running by name"));
+    }
+    let caller = Identity::current();
+    let inside = Identity {
+        uid: options.uid.unwrap_or(caller.uid),
+        gid: options.gid.unwrap_or(caller.gid),
+    };
+    let wishes = Wishes {
+        options,
+        environment,
+        config: image.config()?,
+        caller,
+        inside,
+    };
+    let spec = wishes.spec()?;
+    let lease = image.lease()?;
+    ch_container::enter(inside).map_err(|error| diagnosed(error, environment))?;
+    let root = image.mount(&spec)?;
+    if let Some(lease) = lease {
+        ch_linux::process::place_descriptor(lease, free_descriptor())?;
+    }
+    terminal.reprint_warnings();
+    silence(options)?;
+    let notice = |notice| match notice {
+        InPlaceNotice::PathNotSet => terminal.warning("$PATH not set"),
+    };
+    ch_container::exec(root, &spec, &notice).map_err(|error| not_executed(error, environment))
+}
+
+fn storage_options(environment: &Environment) -> ch_storage::Options {
+    ch_storage::Options {
+        boot: environment.text(environment::CH_IMAGE_TEST_BOOT_ID),
+        ..ch_storage::Options::default()
+    }
+}
+
+/// `--mount` is for images that need a place; those of today need none.
+fn check_mount_point(options: &Options, terminal: &Terminal) -> Result<(), Failure> {
+    let Some(point) = &options.mount_point else {
+        return Ok(());
+    };
+    let shown = point.display();
+    match fs::metadata(point) {
+        Ok(found) if found.is_dir() => {
+            terminal.warning("--mount invalid with directory image, ignoring");
+            Ok(())
+        }
+        Ok(_) => Err(Failure::new(format_args!("not a directory: {shown}"))),
+        Err(error) => Err(Failure::new(format_args!(
+            "can't stat mount point: {shown}: {error}"
+        ))),
+    }
+}
+
+/// A number for the lease that nothing of the caller has, outer leases included.
+fn free_descriptor() -> i32 {
+    let taken = |number: &i32| Path::new(&format!("/proc/self/fd/{number}")).exists();
+    (LEASE_DESCRIPTOR..)
+        .find(|number| !taken(number))
+        .expect("descriptors are finite")
+}
+
+/// `-qq` and `-qqq` silence the command as well.
+fn silence(options: &Options) -> Result<(), Failure> {
+    let streams: &[i32] = match options.quiet {
+        0 | 1 => &[],
+        2 => &[1],
+        _ => &[1, 2],
+    };
+    for stream in streams {
+        let nowhere = File::options().write(true).open("/dev/null")?;
+        ch_linux::process::place_descriptor(nowhere, *stream)?;
+    }
+    Ok(())
+}
+
+/// The failure of a set-up, as its reason if that is known.
+fn diagnosed(error: SetUpError, environment: &Environment) -> Failure {
+    let in_container = environment::says_container(environment);
+    let executable = std::env::current_exe().unwrap_or_default();
+    match Surroundings::look(executable, in_container).diagnose(&error) {
+        Some(found) => Failure::caused(found.message, &error).with_any_hint(found.hint),
+        None => Failure::from(error),
+    }
+}
+
+/// Why the command does not run.
+fn not_executed(error: InPlaceError, environment: &Environment) -> Failure {
+    match error {
+        InPlaceError::SetUp(error) => diagnosed(error, environment),
+        InPlaceError::Environment(error) => Failure::from(error),
+        InPlaceError::Exec(error) => advised(error).with_status(NOT_EXECUTED),
+    }
 }

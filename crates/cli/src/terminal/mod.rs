@@ -186,6 +186,12 @@ impl Terminal {
         }
     }
 
+    /// Writes `text` to standard error as it is.
+    pub(crate) fn plain(&self, text: impl AsRef<[u8]>) {
+        // There is nobody to tell when that does not work.
+        let _ = io::stderr().write_all(text.as_ref());
+    }
+
     /// Writes what was asked for to standard output.
     pub(crate) fn output(&self, text: impl AsRef<[u8]>) -> Result<(), Failure> {
         if self.verbosity < Verbosity::QUIET {

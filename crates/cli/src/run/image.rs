@@ -1,0 +1,145 @@
+//! Which image is meant: one of the storage directory, or a directory of the host.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use ch_container::InPlace;
+use ch_linux::SyscallError;
+use ch_linux::mount::{self, Depth};
+use ch_oci::{ImageConfig, Reference};
+use ch_rootfs::{MountPoints, PlaceKind, mount_directory, mount_image};
+use ch_storage::{ImageRecord, Storage};
+
+use super::options::Options;
+use crate::failure::{Failure, advised};
+
+/// First bytes of a SquashFS archive.
+const SQUASHFS_MAGIC: &[u8] = b"hsqs";
+
+/// What will be the container's root.
+#[derive(Debug)]
+pub(super) enum Image {
+    /// By name.
+    Stored {
+        /// What is known of it.
+        record: Box<ImageRecord>,
+        /// Where it is.
+        storage: Storage,
+    },
+    /// A directory that holds a whole root.
+    Directory(PathBuf),
+}
+
+impl Image {
+    /// Finds the image that the command line names; a name goes before a path.
+    pub(super) fn find(
+        options: &Options,
+        storage: Option<Storage>,
+        storage_path: &Path,
+    ) -> Result<Self, Failure> {
+        let reference = options
+            .image
+            .to_str()
+            .and_then(|text| Reference::parse(text).ok());
+        if let (Some(storage), Some(reference)) = (storage, &reference)
+            && let Some(record) = storage.images().get(reference).map_err(advised)?
+        {
+            return Ok(Self::Stored {
+                record: Box::new(record),
+                storage,
+            });
+        }
+        let path = Path::new(&options.image);
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => directory(path, options, storage_path),
+            Ok(found) => Err(other(path, found.is_file())),
+            Err(error) => {
+                let pull = reference.map(|name| format!("ch-image pull {name}"));
+                Err(
+                    Failure::new(format_args!("can't stat: {}: {error}", path.display()))
+                        .with_any_hint(pull),
+                )
+            }
+        }
+    }
+
+    /// The image's configuration, if it has one.
+    pub(super) fn config(&self) -> Result<Option<ImageConfig>, Failure> {
+        let bytes = match self {
+            Self::Stored { record, .. } => record.config.clone(),
+            Self::Directory(path) => match fs::read(path.join("ch/config.json")) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(Failure::caused("can't read /ch/config.json", &error)),
+            },
+        };
+        Ok(Some(ImageConfig::parse(&bytes)?))
+    }
+
+    /// A claim on the image's layers; nobody can take a directory's files away but its owner.
+    pub(super) fn lease(&self) -> Result<Option<OwnedFd>, Failure> {
+        match self {
+            Self::Stored { record, storage } => {
+                let lease = storage.lease(&record.layer_ids())?;
+                Ok(Some(lease.into_descriptor()))
+            }
+            Self::Directory(_) => Ok(None),
+        }
+    }
+
+    /// Mounts the image in this process' own namespaces, with a place for every mount of `spec`.
+    pub(super) fn mount(&self, spec: &InPlace) -> Result<OwnedFd, Failure> {
+        let mut points = MountPoints::none();
+        for point in spec.mount_points() {
+            let kind = if point.directory {
+                PlaceKind::Directory
+            } else {
+                PlaceKind::File
+            };
+            points.add(&point.path, kind);
+        }
+        match self {
+            Self::Stored { record, storage } => {
+                mount_image(storage, &record.layer_ids(), &points).map_err(advised)
+            }
+            Self::Directory(path) if spec.writable => Ok(bound(path)?),
+            Self::Directory(path) => match mount_directory(path, &points).map_err(advised)? {
+                Some(root) => Ok(root),
+                None => Ok(bound(path)?),
+            },
+        }
+    }
+}
+
+/// The directory itself, with what is mounted below it.
+fn bound(path: &Path) -> Result<OwnedFd, SyscallError> {
+    mount::clone(mount::open_place(path)?, Depth::Recursive)
+}
+
+/// A directory, unless it belongs to the storage directory.
+fn directory(path: &Path, options: &Options, storage_path: &Path) -> Result<Image, Failure> {
+    let real = fs::canonicalize(path)
+        .map_err(|error| Failure::new(format_args!("can't stat: {}: {error}", path.display())))?;
+    let inside = fs::canonicalize(storage_path).is_ok_and(|storage| real.starts_with(storage));
+    if inside && !options.unsafe_paths {
+        let message = "can't run directory images from storage (hint: run by name)";
+        return Err(Failure::new(message));
+    }
+    Ok(Image::Directory(real))
+}
+
+/// What a file is that is no directory, as an error.
+fn other(path: &Path, is_file: bool) -> Failure {
+    let mut start = [0; SQUASHFS_MAGIC.len()];
+    let squashfs = is_file
+        && File::open(path)
+            .and_then(|mut file| file.read_exact(&mut start))
+            .is_ok()
+        && start == SQUASHFS_MAGIC;
+    if squashfs {
+        return Failure::not_yet("SquashFS images");
+    }
+    Failure::new(format_args!("unknown image type: {}", path.display()))
+}

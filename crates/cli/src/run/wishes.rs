@@ -1,0 +1,159 @@
+//! From options, environment and the image's configuration to what is to be run.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use ch_container::environment::{Edit, EnvironmentError, InPlaceEnvironment, Separator};
+use ch_container::{AccountSources, Accounts, InPlace, Variables, parse_binds};
+use ch_emulation::Mode;
+use ch_linux::namespace::Identity;
+use ch_oci::{Execution, ImageConfig};
+
+use super::options::{Change, Options};
+use crate::environment::{self, Environment};
+use crate::failure::Failure;
+
+/// What an image's own environment is put over: a terminal, and the way to the network.
+const KEPT: [&str; 11] = [
+    environment::TERM,
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "no_proxy",
+    "all_proxy",
+];
+
+/// Everything that says how the command is to run.
+pub(super) struct Wishes<'a> {
+    pub(super) options: &'a Options,
+    pub(super) environment: &'a Environment,
+    pub(super) config: Option<ImageConfig>,
+    /// Who started this program.
+    pub(super) caller: Identity,
+    /// Who the command is to be.
+    pub(super) inside: Identity,
+}
+
+impl Wishes<'_> {
+    /// The command and its surroundings.
+    pub(super) fn spec(&self) -> Result<InPlace, Failure> {
+        let Self {
+            options,
+            environment,
+            ..
+        } = self;
+        let mounts = parse_binds(&options.binds)?;
+        Ok(InPlace {
+            command: self.command()?,
+            directory: self.directory(),
+            environment: self.variables()?,
+            mounts,
+            tmp: (!options.private_tmp).then(|| {
+                environment
+                    .path(environment::TMPDIR)
+                    .unwrap_or_else(|| "/tmp".into())
+            }),
+            accounts: (!options.no_passwd).then(|| self.accounts()),
+            writable: options.write,
+            emulation: if options.seccomp {
+                Mode::Seccomp
+            } else {
+                Mode::None
+            },
+        })
+    }
+
+    /// The command line's command, else the image's.
+    fn command(&self) -> Result<Vec<OsString>, Failure> {
+        if !self.as_configured() {
+            return Ok(self.options.command.clone());
+        }
+        let configured: Vec<OsString> = self
+            .execution()
+            .into_iter()
+            .flat_map(|config| [&config.entrypoint, &config.cmd])
+            .flatten()
+            .flatten()
+            .map(OsString::from)
+            .collect();
+        if configured.is_empty() {
+            return Err(Failure::new("IMAGE and/or COMMAND not specified"));
+        }
+        Ok(configured)
+    }
+
+    /// Without a command, the image decides: what to run, where, and with which variables.
+    fn as_configured(&self) -> bool {
+        self.options.command.is_empty()
+    }
+
+    fn execution(&self) -> Option<&Execution> {
+        self.config.as_ref().map(|config| &config.config)
+    }
+
+    fn directory(&self) -> PathBuf {
+        let configured = self
+            .execution()
+            .and_then(|config| config.working_dir.as_deref());
+        let configured = configured.filter(|_| self.as_configured()).map(Path::new);
+        let directory = self.options.directory.as_deref().or(configured);
+        Path::new("/").join(directory.unwrap_or(Path::new("")))
+    }
+
+    fn variables(&self) -> Result<InPlaceEnvironment, EnvironmentError> {
+        let config = self
+            .execution()
+            .and_then(|config| config.env.as_ref())
+            .map(|variables| {
+                let pairs = variables
+                    .iter()
+                    .filter_map(|variable| variable.split_once('='));
+                pairs
+                    .map(|(name, value)| (name.into(), value.into()))
+                    .collect::<Variables>()
+            });
+        let owned = |(name, value): (&OsStr, &OsStr)| (name.to_owned(), value.to_owned());
+        let mut inherited: Variables = self.environment.iter().map(owned).collect();
+        if self.as_configured() {
+            inherited.retain(|(name, _)| KEPT.iter().any(|kept| name == kept));
+            inherited.extend(config.clone().unwrap_or_default());
+        }
+        let edits = self
+            .options
+            .changes
+            .iter()
+            .map(edit)
+            .collect::<Result<_, _>>()?;
+        Ok(InPlaceEnvironment {
+            inherited,
+            config,
+            edits,
+            literal: self.options.no_expand,
+        })
+    }
+
+    fn accounts(&self) -> Accounts {
+        let user_variable = self.environment.text(environment::USER);
+        let sources = AccountSources {
+            caller: self.caller.uid,
+            user_variable: user_variable.as_deref(),
+        };
+        Accounts::look_up(self.inside.uid, self.inside.gid, sources)
+    }
+}
+
+fn edit(change: &Change) -> Result<Edit, EnvironmentError> {
+    match change {
+        Change::Set(argument) => Edit::set(argument.as_deref(), Separator::Newline),
+        Change::SetNul(argument) => Edit::set(argument.as_deref(), Separator::Nul),
+        Change::Unset(glob) => Edit::unset(glob),
+    }
+}
+
+#[cfg(test)]
+mod tests;
