@@ -79,7 +79,8 @@ pub enum PublishError {
 #[derive(Debug)]
 pub struct Draft {
     storage: Storage,
-    owner: Owner,
+    /// There until the end.
+    owner: Option<Owner>,
 }
 
 /// A layer under construction.
@@ -94,10 +95,10 @@ pub struct LayerDraft {
 impl Storage {
     /// Makes a place for work in progress.
     pub fn draft(&self) -> Result<Draft, PublishError> {
-        let owner = Owner::new(self.inner()).map_err(PublishError::Draft)?;
+        let owner = self.idle_owner().map_err(PublishError::Draft)?;
         Ok(Draft {
             storage: self.clone(),
-            owner,
+            owner: Some(owner),
         })
     }
 
@@ -113,12 +114,12 @@ impl Storage {
 impl Draft {
     /// `tmp/<owner>`, in which the writer may make what he likes.
     pub fn directory(&self) -> &Directory {
-        self.owner.directory()
+        self.owner().directory()
     }
 
     /// Path of [`Draft::directory`] relative to the storage directory.
     pub fn relative_path(&self) -> String {
-        format!("{}/{}", names::TMP, self.owner.name())
+        format!("{}/{}", names::TMP, self.owner().name())
     }
 
     /// Starts the layer of this draft; there is one.
@@ -211,9 +212,26 @@ impl Draft {
         tmp.directory(&place).map_err(PublishError::Draft)
     }
 
+    fn owner(&self) -> &Owner {
+        self.owner.as_ref().expect("taken only when dropped")
+    }
+
     /// The storage directory it belongs to.
     pub fn storage(&self) -> &Storage {
         &self.storage
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        let Some(owner) = self.owner.take() else {
+            return;
+        };
+        match owner.clear() {
+            Ok(true) => self.storage.keep_owner(owner),
+            Ok(false) => {}
+            Err(error) => tracing::debug!("draft is not used again: {error}"),
+        }
     }
 }
 

@@ -17,6 +17,9 @@ use crate::trash;
 /// End of the names of owners' lock files.
 pub(crate) const LOCK_SUFFIX: &str = ".lock";
 
+/// With more than so many things left in it, a directory is not used again.
+const MOST_LEFT: usize = 4;
+
 /// A directory of our own below `tmp/`, gone when dropped.
 #[derive(Debug)]
 pub(crate) struct Owner {
@@ -58,6 +61,19 @@ impl Owner {
     /// `tmp/<owner>`.
     pub(crate) fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Empties the directory for the next use: what is left in it goes to the trash. Says no where that
+    /// would be more work than a new owner.
+    pub(crate) fn clear(&self) -> Result<bool, SyscallError> {
+        let entries = self.directory.entries()?;
+        if entries.len() > MOST_LEFT {
+            return Ok(false);
+        }
+        for entry in entries {
+            trash::discard(&self.trash, &self.boot, &self.directory, &entry.name)?;
+        }
+        Ok(true)
     }
 
     fn clear_away(&self) -> Result<(), SyscallError> {

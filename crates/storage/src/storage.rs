@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     checkpointer: Mutex<Option<Checkpointer>>,
     /// Where small files are written before they are renamed; made when first needed.
     scratch: Mutex<Option<Arc<Owner>>>,
+    /// Owners between two drafts. Making and deleting them for each would cost more than all else in a small step.
+    idle: Mutex<Vec<Owner>>,
     _lock: Option<DirectoryLock>,
 }
 
@@ -110,6 +112,7 @@ impl Storage {
             known_layers: Mutex::default(),
             checkpointer: Mutex::default(),
             scratch: Mutex::default(),
+            idle: Mutex::default(),
             root,
             tmp,
             options,
@@ -169,6 +172,19 @@ impl Storage {
         let owner = Arc::new(Owner::new(&self.inner)?);
         *scratch = Some(Arc::clone(&owner));
         Ok(owner)
+    }
+
+    /// An owner with an empty directory.
+    pub(crate) fn idle_owner(&self) -> Result<Owner, SyscallError> {
+        match lock(&self.inner.idle).pop() {
+            Some(owner) => Ok(owner),
+            None => Owner::new(&self.inner),
+        }
+    }
+
+    /// Keeps `owner`, whose directory is empty, for the next draft.
+    pub(crate) fn keep_owner(&self, owner: Owner) {
+        lock(&self.inner.idle).push(owner);
     }
 
     /// Sees to it that a command that lasts marks what it made every minute.

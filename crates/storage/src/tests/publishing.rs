@@ -35,6 +35,28 @@ fn layer_appears_whole_and_leaves_no_draft() {
 }
 
 #[test]
+fn next_draft_finds_nothing_of_the_one_before() {
+    let place = Place::new();
+    let storage = place.open();
+    let names = [3, 30].map(|files| {
+        let draft = storage.draft().unwrap();
+        draft.layer().unwrap();
+        for number in 0..files {
+            draft
+                .directory()
+                .write(number.to_string(), 0o600, b"")
+                .unwrap();
+        }
+        draft.relative_path()
+    });
+    assert_eq!(names[0], names[1], "used again");
+    let next = storage.draft().unwrap();
+    assert_ne!(next.relative_path(), names[1], "not worth clearing");
+    assert!(next.directory().entries().unwrap().is_empty());
+    assert_eq!(place.names("tmp/trash").len(), 4 + 1);
+}
+
+#[test]
 fn equal_names_are_equal_layers() {
     let place = Place::new();
     let storage = place.open();
