@@ -3,16 +3,8 @@
 //! One name has one value at a time, and the later definition wins, be it `ARG` or `ENV`. What the
 //! image keeps is another matter: its configuration follows `ENV` only.
 
+use ch_container::environment::PASS_THROUGH;
 use ch_oci::Platform;
-
-/// The variables of the host that reach a `RUN` without being asked for, beside their lower-case
-/// forms. They enter no cache key, no configuration and no history.
-const PASS_THROUGH_BOTH_CASES: [&str; 5] =
-    ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
-
-/// As above, in this spelling only. `SSH_AUTH_SOCK` is not among them: no socket of the host can
-/// be reached in a container unless it is mounted there.
-const PASS_THROUGH: [&str; 1] = ["USER"];
 
 /// Build arguments that no `ARG` has to ask for, beside the automatic and the pass-through ones.
 const SPECIAL: [&str; 1] = ["SOURCE_DATE_EPOCH"];
@@ -32,39 +24,28 @@ const AUTOMATIC: [&str; 11] = [
     "TARGETSTAGE",
 ];
 
-/// Whether a variable of the host is handed to `RUN` commands.
-pub fn is_pass_through(name: &str) -> bool {
-    PASS_THROUGH.contains(&name)
-        || PASS_THROUGH_BOTH_CASES
-            .iter()
-            .any(|known| name == *known || name == known.to_ascii_lowercase())
-}
-
 /// Whether `--build-arg` may name it although no `ARG` does.
 pub(crate) fn needs_no_declaration(name: &str) -> bool {
-    is_pass_through(name)
+    PASS_THROUGH.contains(&name)
         || SPECIAL.contains(&name)
         || AUTOMATIC.contains(&name)
         || name.starts_with("BUILDKIT_")
 }
 
-/// The automatic arguments and their values.
-pub(crate) fn automatic(
-    target: &Platform,
-    machine: &Platform,
-    stage: &str,
-) -> Vec<(&'static str, String)> {
-    let of = |platform: &Platform| {
-        [
-            platform.to_string(),
-            platform.os.clone(),
-            platform.architecture.clone(),
-            platform.variant.clone().unwrap_or_default(),
-            String::new(),
-        ]
-    };
-    let values = of(target).into_iter().chain(of(machine)).chain([stage.to_owned()]);
-    AUTOMATIC.into_iter().zip(values).collect()
+/// The automatic arguments and their values, where a machine builds for its own kind.
+pub(crate) fn automatic(platform: &Platform, stage: &str) -> Vec<(&'static str, String)> {
+    let of_platform = [
+        platform.to_string(),
+        platform.os.clone(),
+        platform.architecture.clone(),
+        platform.variant.clone().unwrap_or_default(),
+        String::new(),
+    ];
+    let values = of_platform.iter().chain(&of_platform).cloned();
+    AUTOMATIC
+        .into_iter()
+        .zip(values.chain([stage.to_owned()]))
+        .collect()
 }
 
 /// One variable.
@@ -85,7 +66,11 @@ pub(crate) struct Scope {
 impl Scope {
     /// The value of `name`, if it is set.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.variables.iter().find(|v| v.name == name)?.value.as_deref()
+        self.variables
+            .iter()
+            .find(|v| v.name == name)?
+            .value
+            .as_deref()
     }
 
     /// Defines `name` as `ENV` does.
@@ -110,15 +95,25 @@ impl Scope {
 
     /// Everything that is set, for the environment of a `RUN`.
     pub(crate) fn set_variables(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.variables.iter().filter_map(|v| Some((v.name.as_str(), v.value.as_deref()?)))
+        self.variables
+            .iter()
+            .filter_map(|v| Some((v.name.as_str(), v.value.as_deref()?)))
     }
 
     fn entry(&mut self, name: &str) -> &mut Variable {
-        let at = self.variables.iter().position(|v| v.name == name).unwrap_or_else(|| {
-            let name = name.to_owned();
-            self.variables.push(Variable { name, value: None, declared: false });
-            self.variables.len() - 1
-        });
+        let at = self
+            .variables
+            .iter()
+            .position(|v| v.name == name)
+            .unwrap_or_else(|| {
+                let name = name.to_owned();
+                self.variables.push(Variable {
+                    name,
+                    value: None,
+                    declared: false,
+                });
+                self.variables.len() - 1
+            });
         &mut self.variables[at]
     }
 }
@@ -138,19 +133,20 @@ mod tests {
         scope.declare("A", Some("3".to_owned()));
         scope.declare("B", None);
         assert_eq!(scope.get("B"), None);
-        assert_eq!(scope.arguments().collect::<Vec<_>>(), [("A", "3"), ("B", "")]);
+        assert_eq!(
+            scope.arguments().collect::<Vec<_>>(),
+            [("A", "3"), ("B", "")]
+        );
         assert_eq!(scope.set_variables().collect::<Vec<_>>(), [("A", "3")]);
     }
 
     #[test]
-    fn proxies_pass_in_both_cases_and_nothing_else_does() {
-        for name in ["HTTP_PROXY", "https_proxy", "all_proxy", "USER"] {
-            assert!(is_pass_through(name), "{name}");
+    fn some_build_arguments_need_no_declaration() {
+        for name in ["HTTP_PROXY", "https_proxy", "BUILDKIT_SYNTAX", "TARGETARCH"] {
+            assert!(needs_no_declaration(name), "{name}");
         }
-        for name in ["Http_Proxy", "HOME", "PATH", "user"] {
-            assert!(!is_pass_through(name), "{name}");
+        for name in ["FOO", "Http_Proxy", "HOME"] {
+            assert!(!needs_no_declaration(name), "{name}");
         }
-        assert!(needs_no_declaration("BUILDKIT_SYNTAX"));
-        assert!(!needs_no_declaration("FOO"));
     }
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use ch_linux::file::{self, Kind, OFlags, Status};
 use ch_linux::{SyscallError, xattr};
-use sha2::{Digest as _, Sha256};
+use ch_oci::{Algorithm, Digest};
 
 use super::error::CopyError;
 use super::resolve::Operand;
@@ -61,7 +61,7 @@ impl Scan<'_> {
             Kind::File => {
                 self.attributes(object).map_err(failed)?;
                 let digest = self.content(object).map_err(failed)?;
-                self.key.field("content", digest);
+                self.key.field("content", digest.hex());
             }
             Kind::Directory => {
                 self.attributes(object).map_err(failed)?;
@@ -123,12 +123,12 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn content(&mut self, object: &File) -> Result<[u8; 32], SyscallError> {
-        let mut hash = Sha256::new();
+    fn content(&mut self, object: &File) -> Result<Digest, SyscallError> {
+        let mut hash = Algorithm::Sha256.hasher();
         let mut position = 0;
         loop {
             match object.read_at(&mut self.buffer, position) {
-                Ok(0) => return Ok(hash.finalize().into()),
+                Ok(0) => return Ok(hash.finish()),
                 Ok(length) => {
                     hash.update(&self.buffer[..length]);
                     position += length as u64;

@@ -1,16 +1,17 @@
 //! The hash behind every key: named fields, each with its length, so that no two lists of fields
 //! give the same bytes.
 
-use sha2::{Digest as _, Sha256};
+use ch_oci::{Algorithm, Digest, Hasher};
+use ch_storage::StateId;
 
 /// A key under construction.
-#[derive(Clone)]
-pub(crate) struct KeyHash(Sha256);
+#[derive(Debug)]
+pub(crate) struct KeyHash(Hasher);
 
 impl KeyHash {
     /// Starts a key of one kind; the kind's name carries its format version.
     pub(crate) fn new(kind: &str) -> Self {
-        let mut hash = Self(Sha256::new());
+        let mut hash = Self(Algorithm::Sha256.hasher());
         hash.bytes(kind.as_bytes());
         hash
     }
@@ -36,25 +37,27 @@ impl KeyHash {
         self
     }
 
-    /// The digest.
-    pub(crate) fn finish(self) -> [u8; 32] {
-        self.0.finalize().into()
+    /// Starts the key of the state that `instruction` leads to from `parent`.
+    pub(crate) fn after(parent: &StateId, instruction: &str) -> Self {
+        let mut hash = Self::new(instruction);
+        hash.field("parent", parent.as_str());
+        hash
     }
 
-    /// The digest in lower-case hexadecimal digits.
-    pub(crate) fn hex(self) -> String {
-        hex(&self.finish())
+    /// The digest.
+    pub(crate) fn finish(self) -> Digest {
+        self.0.finish()
+    }
+
+    /// The state with this key.
+    pub(crate) fn state(self) -> StateId {
+        StateId::new(&self.finish())
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
         self.0.update(bytes);
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -68,7 +71,7 @@ mod tests {
             for (name, value) in fields {
                 hash.field(name, value);
             }
-            hash.hex()
+            hash.finish()
         };
         assert_ne!(key(&[("a", "bc")]), key(&[("ab", "c")]));
         assert_ne!(key(&[("a", "b"), ("c", "d")]), key(&[("a", "bcd")]));

@@ -13,4 +13,4 @@
 
 mod hash;
 
-pub(crate) use hash::{KeyHash, hex};
+pub(crate) use hash::KeyHash;

@@ -24,12 +24,11 @@ use super::scan::{open_object, sorted_entries, user_attributes};
 pub(crate) fn copy(
     root: BorrowedFd<'_>,
     operands: &[Operand],
-    several: bool,
     destination: &Destination,
 ) -> Result<(), CopyError> {
     let resolved = destination::resolve(root, &destination.path)?;
     let as_directory = destination.is_directory
-        || several
+        || operands.len() > 1
         || operands.iter().any(Operand::is_directory)
         || resolved.kind == Some(Kind::Directory);
     if operands.is_empty() {

@@ -70,12 +70,10 @@ fn copy_into(
     let (to, sources) = words.split_last().unwrap();
     let sources: Vec<String> = sources.iter().map(|s| (*s).to_owned()).collect();
     let operands = Root::open(context).unwrap().resolve(&sources)?;
-    let several = operands.len() > 1;
     let root = fs::File::open(image).unwrap();
     copy(
         root.as_fd(),
         &operands,
-        several,
         &Destination::new(working_directory, to),
     )
 }

@@ -1,0 +1,62 @@
+//! The entry: from a syntax tree to an image in the storage directory.
+
+use std::error::Error;
+
+use ch_container::{Stop, Stream};
+use ch_dockerfile::File;
+use ch_linux::reexec::Executable;
+use ch_oci::Reference;
+use ch_storage::{ImageRecord, Storage};
+
+use crate::error::BuildError;
+use crate::plan::Plan;
+use crate::schedule::Schedule;
+use crate::{Event, Options};
+
+/// What a build needs to work at all.
+pub struct Context<'a> {
+    /// Where images, layers and states are.
+    pub storage: &'a Storage,
+    /// This program, to start the processes of a step; nothing is started while all steps hit.
+    pub executable: &'a Executable,
+    /// Pulls a base image that is not in the storage directory.
+    pub pull: &'a Pull<'a>,
+    /// How the user ends the build early.
+    pub stop: &'a Stop,
+    /// Takes what `RUN` commands write; `None`: it goes where that of this process goes.
+    pub output: Option<&'a TakeOutput<'a>>,
+}
+
+/// Brings an image into the storage directory.
+pub type Pull<'a> = dyn Fn(&Reference) -> Result<(), Box<dyn Error + Send + Sync>> + 'a;
+
+/// Takes a piece of what a command writes.
+pub type TakeOutput<'a> = dyn Fn(Stream, &[u8]) + 'a;
+
+/// A finished build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// What was stored under the first name; `None` after a dry run.
+    pub image: Option<ImageRecord>,
+    /// How many instructions there were, cached ones too.
+    pub instructions: usize,
+}
+
+/// Finds what is wrong with `file` before anything is done: what can't be executed, what no `ARG`
+/// asks for, what names nothing.
+pub fn check(file: &File, options: &Options) -> Result<(), BuildError> {
+    Plan::new(file, options).map(drop)
+}
+
+/// Builds the last stage of `file` and stores it under the names of `options`.
+///
+/// A failing step leaves the states of the steps before it, and the image that had the name before.
+pub fn build(
+    context: &Context<'_>,
+    file: &File,
+    options: &Options,
+    events: &dyn Fn(Event),
+) -> Result<Built, BuildError> {
+    let plan = Plan::new(file, options)?;
+    Schedule::new(context, options, &plan, events).run()
+}

@@ -1,0 +1,144 @@
+//! The processes behind the steps: the mounter, started by the first step that is no hit, and one
+//! container per `RUN`.
+
+use std::cell::OnceCell;
+
+use ch_container::{Abilities, End, MountPoint, Outcome, Output, RunError, Spec, Stream};
+use ch_emulation::Mode;
+use ch_linux::signal::Signal;
+use ch_rootfs::{MountPoints, Mounter, PlaceKind, PrepareError, Workspace};
+use ch_storage::LayerId;
+
+use crate::build::Context;
+use crate::error::{BuildError, Problem};
+use crate::fakeroot::advice_applies;
+use crate::{Event, Options};
+
+/// What steps are executed with.
+pub(crate) struct Machinery<'a> {
+    context: &'a Context<'a>,
+    options: &'a Options,
+    events: &'a dyn Fn(Event),
+    mounter: OnceCell<Mounter>,
+    abilities: Abilities,
+}
+
+impl<'a> Machinery<'a> {
+    pub(crate) fn new(
+        context: &'a Context<'a>,
+        options: &'a Options,
+        events: &'a dyn Fn(Event),
+    ) -> Self {
+        Self {
+            context,
+            options,
+            events,
+            mounter: OnceCell::new(),
+            abilities: Abilities::default(),
+        }
+    }
+
+    /// A root with `layers` in which a step can write.
+    pub(crate) fn workspace(
+        &self,
+        layers: &[LayerId],
+        points: &[MountPoint],
+    ) -> Result<Workspace, BuildError> {
+        let mut places = MountPoints::none();
+        for point in points {
+            let kind = if point.directory {
+                PlaceKind::Directory
+            } else {
+                PlaceKind::File
+            };
+            places.add(&point.path, kind);
+        }
+        let prepared = ch_rootfs::prepare(self.context.storage, self.mounter()?, layers, &places);
+        prepared.map_err(|error: PrepareError| {
+            let hint = error.hint().map(str::to_owned);
+            let error = BuildError::from(Problem::files("can't mount the image")(error));
+            error.with_any_hint(hint)
+        })
+    }
+
+    /// Keeps what was written; `None` if nothing was.
+    pub(crate) fn commit(&self, workspace: Workspace) -> Result<Option<LayerId>, BuildError> {
+        let committed = workspace.commit();
+        let committed = committed.map_err(Problem::files("can't keep what the step wrote"))?;
+        Ok(committed.map(|committed| committed.layer))
+    }
+
+    /// Executes a command in a container on `workspace`. `argv` is what its author wrote.
+    pub(crate) fn execute(
+        &self,
+        workspace: &Workspace,
+        spec: &Spec,
+        argv: &[String],
+    ) -> Result<(), BuildError> {
+        let context = ch_container::Context {
+            executable: self.context.executable,
+            user_namespace: self.mounter()?.user_namespace(),
+            abilities: &self.abilities,
+            stop: self.context.stop,
+        };
+        let mut pass_on = self
+            .context
+            .output
+            .map(|output| move |stream: Stream, bytes: &[u8]| output(stream, bytes));
+        let output = match &mut pass_on {
+            Some(each) => Output::Each(each),
+            None => Output::Inherit,
+        };
+        match ch_container::run(&context, workspace.root(), spec, output) {
+            Ok(outcome) => self.judge(&outcome, workspace, argv),
+            Err(RunError::Stopped) => Err(Problem::Stopped.into()),
+            Err(error) => {
+                let hint = error.hint();
+                let problem = match error {
+                    RunError::InitLost { .. } | RunError::Left { .. } => Problem::Container(error),
+                    error => Problem::NotStarted(error),
+                };
+                Err(BuildError::from(problem).with_any_hint(hint))
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        outcome: &Outcome,
+        workspace: &Workspace,
+        argv: &[String],
+    ) -> Result<(), BuildError> {
+        for notice in &outcome.notices {
+            (self.events)(Event::Note(notice.to_string()));
+        }
+        let problem = match outcome.end {
+            End::Exited(0) => return Ok(()),
+            End::Exited(status) => Problem::Exited(status),
+            End::Killed(signal) => Problem::Killed(Signal::from_raw(signal)),
+        };
+        let wants_root = || {
+            self.options.advise_force
+                && self.options.emulation == Mode::None
+                && advice_applies(workspace.root(), argv)
+        };
+        let hint = if outcome.out_of_memory {
+            Some("out of memory?".to_owned())
+        } else {
+            wants_root().then(|| "--force may fix it".to_owned())
+        };
+        Err(BuildError::from(problem).with_any_hint(hint))
+    }
+
+    fn mounter(&self) -> Result<&Mounter, BuildError> {
+        if let Some(mounter) = self.mounter.get() {
+            return Ok(mounter);
+        }
+        let spawned = Mounter::spawn(self.context.executable, self.context.storage);
+        let mounter = spawned.map_err(|error| {
+            let hint = error.hint().map(str::to_owned);
+            BuildError::from(Problem::Mounter(error)).with_any_hint(hint)
+        })?;
+        Ok(self.mounter.get_or_init(|| mounter))
+    }
+}

@@ -1,0 +1,112 @@
+//! What a user may choose about a build, checked and complete: nothing behind it sees a flag.
+
+use std::path::PathBuf;
+
+use ch_container::environment::PASS_THROUGH;
+use ch_oci::{Platform, Reference};
+
+use crate::ForceCommand;
+
+/// What is to be built, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Names of the result, as given; at least one.
+    pub names: Vec<Reference>,
+    /// The directory that `COPY` reads; `None` if there is none.
+    pub context: Option<PathBuf>,
+    /// `--build-arg`, in order; a later one of the same name wins.
+    pub build_arguments: Vec<BuildArgument>,
+    /// Variables of the host; those of [`PASS_THROUGH`] are handed on to `RUN`.
+    pub host_environment: Vec<(String, String)>,
+    /// What the build cache is used for.
+    pub cache: Cache,
+    /// Root emulation of `RUN`.
+    pub emulation: ch_emulation::Mode,
+    /// What is put behind the names of commands under the `seccomp` mode.
+    pub force_commands: Vec<ForceCommand>,
+    /// Whether to advise `--force` when a `RUN` fails that could do with it.
+    pub advise_force: bool,
+    /// Directories and files of the host that `RUN` sees.
+    pub binds: Vec<ch_container::Mount>,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// What is built for: the machine's own kind.
+    pub platform: Platform,
+}
+
+impl Options {
+    /// The value of a variable that needs no `ARG`: `--build-arg` wins over the environment.
+    pub(crate) fn passed_through(&self, name: &str) -> Option<&str> {
+        if !PASS_THROUGH.contains(&name) {
+            return None;
+        }
+        let given = self.build_arguments.iter().rev().find(|a| a.name == name);
+        let host = || self.host_environment.iter().find(|(host, _)| host == name);
+        given
+            .map(|a| a.value.as_str())
+            .or_else(|| host().map(|(_, value)| value.as_str()))
+    }
+}
+
+/// What the build cache is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cache {
+    /// Read and written.
+    #[default]
+    Enabled,
+    /// Neither.
+    Disabled,
+    /// Written only: everything is executed again.
+    Rebuild,
+}
+
+/// One `--build-arg`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildArgument {
+    /// Name of the `ARG`.
+    pub name: String,
+    /// Its value, not yet substituted.
+    pub value: String,
+}
+
+/// A `--build-arg NAME` whose value is nowhere.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("--build-arg: {0}: no value and not in environment")]
+pub struct NoValueError(String);
+
+impl BuildArgument {
+    /// Reads `NAME=VALUE`, or `NAME` with its value from the environment.
+    pub fn parse(
+        text: &str,
+        environment: impl FnOnce(&str) -> Option<String>,
+    ) -> Result<Self, NoValueError> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (text, environment(text)),
+        };
+        let value = value.ok_or_else(|| NoValueError(name.to_owned()))?;
+        Ok(Self {
+            name: name.to_owned(),
+            value,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn value_comes_from_the_option_or_the_environment() {
+        let environment = |name: &str| (name == "K").then(|| "from outside".to_owned());
+        let value = |text| BuildArgument::parse(text, environment).map(|a| a.value);
+        assert_eq!(value("K=a=b").unwrap(), "a=b");
+        assert_eq!(value("K=").unwrap(), "");
+        assert_eq!(value("K").unwrap(), "from outside");
+        let error = value("L").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "--build-arg: L: no value and not in environment"
+        );
+    }
+}

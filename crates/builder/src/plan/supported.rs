@@ -1,0 +1,78 @@
+//! The part of the language that is executed; the rest is refused before anything happens.
+
+use ch_dockerfile::ast::{Command, Copy, CopySource, File, Run, RunInput, Stage};
+
+use crate::error::{BuildError, Problem};
+
+/// Refuses a stage with something in it that can't be executed.
+pub(super) fn check(file: &File, stage: &Stage) -> Result<(), BuildError> {
+    for instruction in &stage.instructions {
+        if let Some(what) = unsupported(&instruction.command) {
+            let error = BuildError::from(Problem::NotSupported(what));
+            return Err(error.at(&file.source, instruction.header.span));
+        }
+    }
+    Ok(())
+}
+
+fn unsupported(command: &Command) -> Option<String> {
+    match command {
+        Command::Add(_) => Some("ADD".to_owned()),
+        Command::Healthcheck(_) => Some("HEALTHCHECK".to_owned()),
+        Command::OnBuild(_) => Some("ONBUILD".to_owned()),
+        Command::Rsync(_) => Some("RSYNC".to_owned()),
+        Command::Copy(copy) => copy_option(copy).map(|what| format!("COPY {what}")),
+        Command::Run(run) => run_option(run).map(|what| format!("RUN {what}")),
+        Command::Arg(_)
+        | Command::Cmd(_)
+        | Command::Entrypoint(_)
+        | Command::Env(_)
+        | Command::Expose(_)
+        | Command::Label(_)
+        | Command::Maintainer(_)
+        | Command::Shell(_)
+        | Command::StopSignal(_)
+        | Command::User(_)
+        | Command::Volume(_)
+        | Command::Workdir(_) => None,
+    }
+}
+
+fn copy_option(copy: &Copy) -> Option<&'static str> {
+    let files = &copy.files;
+    let heredoc = files
+        .sources
+        .iter()
+        .any(|s| matches!(s, CopySource::Heredoc(_)));
+    let table = [
+        (copy.from.is_some(), "--from"),
+        (copy.parents, "--parents"),
+        (files.chown.is_some(), "--chown"),
+        (files.chmod.is_some(), "--chmod"),
+        (files.link, "--link"),
+        (!files.excludes.is_empty(), "--exclude"),
+        (heredoc, "of a here-document"),
+    ];
+    table
+        .into_iter()
+        .find_map(|(present, what)| present.then_some(what))
+}
+
+fn run_option(run: &Run) -> Option<&'static str> {
+    let network = run.network.as_ref().is_some_and(|mode| mode.text == "none");
+    let security = run
+        .security
+        .as_ref()
+        .is_some_and(|mode| mode.text == "insecure");
+    let script = matches!(run.shell_input(), Some(RunInput::Script { .. }));
+    let table = [
+        (!run.mounts.is_empty(), "--mount"),
+        (network, "--network=none"),
+        (security, "--security=insecure"),
+        (!run.devices.is_empty(), "--device"),
+        (script, "of a here-document that starts with #!"),
+    ];
+    table
+        .into_iter()
+        .find_map(|(present, what)| present.then_some(what))
+}

@@ -1,0 +1,457 @@
+//! The plan, carried out: stage by stage, instruction by instruction, each from the cache if it can be.
+//!
+//! A state that is there is a hit: its layers are taken, nothing is mounted and no process started.
+//! Otherwise the step is executed by whoever gets its key lock first, and the layers it leaves are
+//! published together with the state. The image record comes last, when all that it names exists.
+
+use ch_container::MountPoint;
+use ch_dockerfile::ast::{Command, Copy, Header, Instruction, Run};
+use ch_oci::{ImageConfig, Reference};
+use ch_rootfs::Workspace;
+use ch_storage::{Key, LayerId, StateId, StateRecord};
+use jiff::Timestamp;
+
+use crate::build::{Built, Context};
+use crate::context::resolve::Root;
+use crate::error::{BuildError, Problem};
+use crate::key::KeyHash;
+use crate::machinery::Machinery;
+use crate::plan::{Base, Plan, PlannedStage};
+use crate::record;
+use crate::stage::{Stage, Words};
+use crate::step::metadata::{self, Applied};
+use crate::step::{copy, run, workdir};
+use crate::{Cache, Event, Mark, Options};
+
+/// A build while it goes on.
+pub(crate) struct Schedule<'a> {
+    context: &'a Context<'a>,
+    options: &'a Options,
+    plan: &'a Plan<'a>,
+    events: &'a dyn Fn(Event),
+    machinery: Machinery<'a>,
+    /// What `COPY` reads, once there was one.
+    root: Option<Root>,
+    /// Number of the current instruction.
+    number: usize,
+    /// `RUN` instructions that the root emulation had to change.
+    modified: usize,
+    /// It was said that `USER` changes less than one might think.
+    warned_of_user: bool,
+    /// Finished stages, by their number in the Dockerfile.
+    finished: Vec<(usize, Stage)>,
+}
+
+/// An instruction that is executed on files, ready to be looked up.
+struct Step<'s> {
+    /// The state it leads to.
+    state: StateId,
+    /// Its line of the history.
+    history: String,
+    /// Where things are mounted while it is executed.
+    mount_points: Vec<MountPoint>,
+    /// What is done to the files.
+    execute: &'s dyn Fn(&Machinery<'_>, &Workspace) -> Result<(), BuildError>,
+}
+
+/// What a step has led to.
+struct Outcome {
+    layers: Vec<LayerId>,
+    created: Timestamp,
+}
+
+impl<'a> Schedule<'a> {
+    pub(crate) fn new(
+        context: &'a Context<'a>,
+        options: &'a Options,
+        plan: &'a Plan<'a>,
+        events: &'a dyn Fn(Event),
+    ) -> Self {
+        Self {
+            context,
+            options,
+            plan,
+            events,
+            machinery: Machinery::new(context, options, events),
+            root: None,
+            number: 0,
+            modified: 0,
+            warned_of_user: false,
+            finished: Vec::new(),
+        }
+    }
+
+    /// Builds everything and stores the image.
+    pub(crate) fn run(mut self) -> Result<Built, BuildError> {
+        for global in self.plan.globals {
+            self.tell(&global.header, Mark::Neither);
+        }
+        for planned in &self.plan.stages {
+            let stage = self.stage(planned)?;
+            self.finished.push((planned.index, stage));
+        }
+        let (_, stage) = self.finished.last().expect("a plan has a stage");
+        let image = if self.options.dry_run {
+            None
+        } else {
+            Some(record::store(
+                self.context.storage,
+                &self.options.names,
+                stage,
+            )?)
+        };
+        if self.modified > 0 {
+            let mode = self.options.emulation.name();
+            (self.events)(Event::Modified {
+                mode,
+                count: self.modified,
+            });
+        }
+        if !self.options.dry_run {
+            let name = self.options.names[0].to_string();
+            (self.events)(Event::Grown {
+                instructions: self.number,
+                name,
+            });
+        }
+        Ok(Built {
+            image,
+            instructions: self.number,
+        })
+    }
+
+    fn stage(&mut self, planned: &'a PlannedStage<'a>) -> Result<Stage, BuildError> {
+        let source = &self.plan.file.source;
+        let mut stage = self
+            .base(planned)
+            .map_err(|e| e.at(source, planned.stage.header.span))?;
+        for (name, value) in &planned.arguments {
+            let mut key = KeyHash::after(&stage.state, "FROM --arg 1");
+            key.field("name", name).field("value", value);
+            stage.state = key.state();
+            stage.scope.declare(name, Some(value.clone()));
+        }
+        for instruction in &planned.stage.instructions {
+            self.instruction(instruction, &mut stage)
+                .map_err(|error| error.at(source, instruction.header.span))?;
+        }
+        Ok(stage)
+    }
+
+    /// What the stage starts from.
+    fn base(&mut self, planned: &PlannedStage<'_>) -> Result<Stage, BuildError> {
+        let header = &planned.stage.header;
+        match &planned.base {
+            Base::Scratch => {
+                self.tell(header, Mark::Neither);
+                let config = Stage::scratch_config(&self.options.platform);
+                Ok(Stage::new(
+                    config,
+                    Vec::new(),
+                    KeyHash::new("scratch 1").state(),
+                ))
+            }
+            Base::Stage(index) => {
+                self.tell(header, Mark::Neither);
+                let (_, base) = self
+                    .finished
+                    .iter()
+                    .find(|(finished, _)| finished == index)
+                    .expect("what a stage needs is planned before it");
+                let mut stage = base.clone();
+                stage.has_command = false;
+                stage.config.config.on_build = None;
+                Ok(stage)
+            }
+            Base::Image(reference) => self.image(reference, header),
+        }
+    }
+
+    /// A stage on an image, pulled if it is missing.
+    fn image(&mut self, reference: &Reference, header: &Header) -> Result<Stage, BuildError> {
+        let storage = self.context.storage;
+        let failed = |source| record::base_error(reference, source);
+        let mut found = storage
+            .images()
+            .get(reference)
+            .map_err(|e| failed(e.into()))?;
+        self.tell(
+            header,
+            if found.is_some() {
+                Mark::Hit
+            } else {
+                Mark::Executed
+            },
+        );
+        if found.is_none() {
+            if self.options.dry_run {
+                let config = Stage::scratch_config(&self.options.platform);
+                let mut key = KeyHash::new("missing image 1");
+                key.field("name", reference.to_string());
+                return Ok(Stage::new(config, Vec::new(), key.state()));
+            }
+            (self.context.pull)(reference).map_err(failed)?;
+            found = storage
+                .images()
+                .get(reference)
+                .map_err(|e| failed(e.into()))?;
+        }
+        let Some(image) = found else {
+            return Err(Problem::NoImage(reference.to_string()).into());
+        };
+        storage
+            .images()
+            .check_layers(&image)
+            .map_err(|e| failed(e.into()))?;
+        if image.incomplete {
+            let text = format!("base image is incomplete (--last-layer): {}", image.name);
+            (self.events)(Event::Warning(text));
+        }
+        let config = ImageConfig::parse(&image.config).map_err(|e| failed(e.into()))?;
+        Ok(Stage::new(
+            config,
+            image.layer_ids(),
+            record::first_state(&image),
+        ))
+    }
+
+    fn instruction(
+        &mut self,
+        instruction: &Instruction,
+        stage: &mut Stage,
+    ) -> Result<(), BuildError> {
+        let header = &instruction.header;
+        match &instruction.command {
+            Command::Run(run) => self.run_command(run, header, stage),
+            Command::Copy(copy) => self.copy(copy, header, stage),
+            Command::Workdir(word) => self.working_directory(&word.text, header, stage),
+            Command::Arg(definitions) => {
+                self.tell(header, Mark::Neither);
+                let (file, globals) = (self.plan.file, &self.plan.scope);
+                let applied = metadata::arguments(definitions, file, self.options, globals, stage)?;
+                link(Some(applied), stage);
+                Ok(())
+            }
+            command => {
+                self.tell(header, Mark::Neither);
+                // Words see the variables as they were before the instruction.
+                let scope = stage.scope.clone();
+                let mut words = Words::new(
+                    self.plan.file,
+                    header.keyword.name(),
+                    &scope,
+                    &self.plan.scope,
+                );
+                let applied = metadata::apply(command, &mut words, stage)?;
+                self.hint(words);
+                link(applied, stage);
+                Ok(())
+            }
+        }
+    }
+
+    fn run_command(
+        &mut self,
+        run: &Run,
+        header: &Header,
+        stage: &mut Stage,
+    ) -> Result<(), BuildError> {
+        let words = Words::new(self.plan.file, "RUN", &stage.scope, &self.plan.scope);
+        let prepared = run::prepare(run, &words, stage, self.options)?;
+        if prepared.is_other_user() && !self.warned_of_user {
+            self.warned_of_user = true;
+            let mode = self.options.emulation.name();
+            let text = format!("USER: commands of RUN stay root under --force={mode}");
+            (self.events)(Event::Warning(text));
+        }
+        let spec = prepared.spec((self.number + 1).to_string(), self.options);
+        let execute = |machinery: &Machinery<'_>, workspace: &Workspace| {
+            machinery.execute(workspace, &spec, &prepared.argv)
+        };
+        let step = Step {
+            state: prepared.state(&stage.state, self.options),
+            history: prepared.history(stage),
+            mount_points: spec.mount_points(),
+            execute: &execute,
+        };
+        let mark = self.step(header, step, stage)?;
+        if mark == Mark::Executed && prepared.changed.is_some() {
+            self.modified += 1;
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, copy: &Copy, header: &Header, stage: &mut Stage) -> Result<(), BuildError> {
+        if self.root.is_none() {
+            let path = self.options.context.as_deref().ok_or(Problem::NoContext)?;
+            let opened = Root::open(path).map_err(|source| Problem::Context {
+                path: path.display().to_string(),
+                source,
+            })?;
+            self.root = Some(opened);
+        }
+        let root = self.root.as_ref().expect("it was opened just now");
+        let mut words = Words::new(self.plan.file, "COPY", &stage.scope, &self.plan.scope);
+        let prepared = copy::prepare(copy, root, &mut words, stage)?;
+        let hints = words.into_hints();
+        self.warn(hints);
+        let execute =
+            |_: &Machinery<'_>, workspace: &Workspace| Ok(prepared.write(workspace.root())?);
+        let step = Step {
+            state: prepared.state(&stage.state)?,
+            history: prepared.history(),
+            mount_points: Vec::new(),
+            execute: &execute,
+        };
+        self.step(header, step, stage).map(drop)
+    }
+
+    fn working_directory(
+        &mut self,
+        text: &str,
+        header: &Header,
+        stage: &mut Stage,
+    ) -> Result<(), BuildError> {
+        let mut words = Words::new(self.plan.file, "WORKDIR", &stage.scope, &self.plan.scope);
+        let path = workdir::join(stage.working_directory(), &words.expand(text)?);
+        let hints = words.into_hints();
+        self.warn(hints);
+        let mut key = KeyHash::after(&stage.state, "WORKDIR 1");
+        key.field("path", &path);
+        let (state, history) = (key.state(), format!("WORKDIR {path}"));
+        if path == "/" {
+            self.tell(header, Mark::Neither);
+            link(
+                Some(Applied {
+                    history,
+                    state: Some(state),
+                }),
+                stage,
+            );
+        } else {
+            let execute = |_: &Machinery<'_>, workspace: &Workspace| {
+                Ok(workdir::make(workspace.root(), &path)?)
+            };
+            let mount_points = Vec::new();
+            let step = Step {
+                state,
+                history,
+                mount_points,
+                execute: &execute,
+            };
+            self.step(header, step, stage)?;
+        }
+        stage.config.config.working_dir = Some(path);
+        Ok(())
+    }
+
+    /// Takes a step's result from the cache or makes it, and says which.
+    fn step(
+        &mut self,
+        header: &Header,
+        step: Step<'_>,
+        stage: &mut Stage,
+    ) -> Result<Mark, BuildError> {
+        let may_read = self.options.cache == Cache::Enabled;
+        let mut mark = Mark::Hit;
+        let mut cached = if may_read {
+            self.cached(&step.state)?
+        } else {
+            None
+        };
+        if cached.is_none() && self.options.dry_run {
+            self.tell(header, Mark::Executed);
+            stage.state = step.state;
+            return Ok(Mark::Neither);
+        }
+        // Whoever comes second waits here and finds the other's result.
+        let mut once = None;
+        if cached.is_none() && self.options.cache != Cache::Disabled {
+            let lock = self.context.storage.once(&Key::State(&step.state));
+            once = Some(lock.map_err(Problem::files("can't lock the build cache"))?);
+            cached = if may_read {
+                self.cached(&step.state)?
+            } else {
+                None
+            };
+        }
+        let outcome = match cached {
+            Some(outcome) => {
+                self.tell(header, Mark::Hit);
+                outcome
+            }
+            None => {
+                mark = Mark::Executed;
+                self.tell(header, Mark::Executed);
+                self.execute(header, &step, stage)?
+            }
+        };
+        drop(once);
+        let made_layer = outcome.layers != stage.layers;
+        stage.layers = outcome.layers;
+        stage.remember(step.history, &outcome.created.to_string(), made_layer);
+        stage.state = step.state;
+        Ok(mark)
+    }
+
+    fn cached(&self, state: &StateId) -> Result<Option<Outcome>, BuildError> {
+        let found = self.context.storage.states().get(state);
+        let found = found.map_err(Problem::files("can't read the build cache"))?;
+        Ok(found.map(|record| Outcome {
+            layers: record.layers,
+            created: record.created,
+        }))
+    }
+
+    fn execute(
+        &mut self,
+        header: &Header,
+        step: &Step<'_>,
+        stage: &Stage,
+    ) -> Result<Outcome, BuildError> {
+        let workspace = self
+            .machinery
+            .workspace(&stage.layers, &step.mount_points)?;
+        (step.execute)(&self.machinery, &workspace)?;
+        let mut layers = stage.layers.clone();
+        layers.extend(self.machinery.commit(workspace)?);
+        let created = Timestamp::now();
+        if self.options.cache != Cache::Disabled {
+            let record = StateRecord {
+                parent: Some(stage.state.clone()),
+                instruction: header.to_string(),
+                layers: layers.clone(),
+                created,
+            };
+            let put = self.context.storage.states().put(&step.state, &record);
+            put.map_err(Problem::files("can't write the build cache"))?;
+        }
+        Ok(Outcome { layers, created })
+    }
+
+    /// The line of the next instruction.
+    fn tell(&mut self, header: &Header, mark: Mark) {
+        self.number += 1;
+        let (number, text) = (self.number, header.to_string());
+        (self.events)(Event::Instruction { number, mark, text });
+    }
+
+    fn hint(&self, words: Words<'_>) {
+        self.warn(words.into_hints());
+    }
+
+    fn warn(&self, texts: Vec<String>) {
+        for text in texts {
+            (self.events)(Event::Warning(text));
+        }
+    }
+}
+
+/// Notes what an instruction without files has done.
+fn link(applied: Option<Applied>, stage: &mut Stage) {
+    let applied = applied.expect("all other instructions only change the configuration");
+    stage.remember(applied.history, &Timestamp::now().to_string(), false);
+    if let Some(state) = applied.state {
+        stage.state = state;
+    }
+}

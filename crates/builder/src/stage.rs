@@ -1,0 +1,149 @@
+//! A stage while it is built: what the image is so far.
+
+use ch_dockerfile::ast::File;
+use ch_dockerfile::substitute;
+use ch_oci::{History, ImageConfig, Platform};
+use ch_storage::{LayerId, StateId};
+
+use crate::error::{BuildError, Problem};
+use crate::plan;
+use crate::scope::Scope;
+
+/// What a process finds as `PATH` where the image has none.
+pub(crate) const DEFAULT_PATH: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The shell of shell forms where nobody chose one.
+const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
+
+/// What the image is so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Stage {
+    /// The configuration, with the history.
+    pub(crate) config: ImageConfig,
+    /// The layers, lowest first.
+    pub(crate) layers: Vec<LayerId>,
+    /// The variables.
+    pub(crate) scope: Scope,
+    /// The state that the instructions so far have led to.
+    pub(crate) state: StateId,
+    /// This stage has a `CMD` of its own, which `ENTRYPOINT` leaves alone.
+    pub(crate) has_command: bool,
+}
+
+impl Stage {
+    /// A stage on an image with this configuration, layers and identity.
+    pub(crate) fn new(mut config: ImageConfig, layers: Vec<LayerId>, state: StateId) -> Self {
+        config.created = None;
+        config.config.on_build = None;
+        if config.config.variable("PATH").is_none() {
+            config.config.set_variable("PATH", DEFAULT_PATH);
+        }
+        let mut scope = Scope::default();
+        for entry in config.config.env.iter().flatten() {
+            let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+            scope.set(name, value.to_owned());
+        }
+        Self {
+            config,
+            layers,
+            scope,
+            state,
+            has_command: false,
+        }
+    }
+
+    /// The configuration of the empty image.
+    pub(crate) fn scratch_config(platform: &Platform) -> ImageConfig {
+        let mut config = ImageConfig::new(platform);
+        config.config.working_dir = Some("/".to_owned());
+        config
+    }
+
+    /// Where relative paths start; absolute.
+    pub(crate) fn working_directory(&self) -> &str {
+        match self.config.config.working_dir.as_deref() {
+            None | Some("") => "/",
+            Some(directory) => directory,
+        }
+    }
+
+    /// The shell of shell forms.
+    pub(crate) fn shell(&self) -> Vec<String> {
+        match &self.config.config.shell {
+            Some(shell) if !shell.is_empty() => shell.clone(),
+            _ => DEFAULT_SHELL.map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// Adds a line to the history.
+    pub(crate) fn remember(&mut self, created_by: String, created: &str, made_layer: bool) {
+        self.config.created = Some(created.to_owned());
+        self.config.history.push(History {
+            created: Some(created.to_owned()),
+            created_by: Some(created_by),
+            comment: Some("ch-image".to_owned()),
+            empty_layer: !made_layer,
+            ..History::default()
+        });
+    }
+}
+
+/// Substitution for one instruction: all its words see the variables as they were before it.
+pub(crate) struct Words<'a> {
+    file: &'a File,
+    keyword: &'static str,
+    scope: &'a Scope,
+    globals: &'a Scope,
+    hints: Vec<String>,
+}
+
+impl<'a> Words<'a> {
+    /// For an instruction in a stage with these variables.
+    pub(crate) fn new(
+        file: &'a File,
+        keyword: &'static str,
+        scope: &'a Scope,
+        globals: &'a Scope,
+    ) -> Self {
+        Self {
+            file,
+            keyword,
+            scope,
+            globals,
+            hints: Vec::new(),
+        }
+    }
+
+    /// The word with quotes, escapes and variables resolved.
+    pub(crate) fn expand(&mut self, text: &str) -> Result<String, BuildError> {
+        let expanded = plan::expand(self.file, self.keyword, text, self.scope)?;
+        for name in expanded.undefined {
+            if self.globals.get(&name).is_some() {
+                self.hints.push(format!(
+                    "variable {name:?} is not set in this stage; add \"ARG {name}\" to it"
+                ));
+            }
+        }
+        Ok(expanded.text)
+    }
+
+    /// The word with only those variables replaced that are set.
+    pub(crate) fn expand_set(&self, text: &str) -> Result<String, BuildError> {
+        let lookup = |name: &str| self.scope.get(name).map(str::to_owned);
+        substitute::set_only(text, &lookup).map_err(|source| {
+            let word = text.to_owned();
+            Problem::Substitute {
+                keyword: self.keyword,
+                word,
+                source,
+            }
+            .into()
+        })
+    }
+
+    /// What the author should be told.
+    pub(crate) fn into_hints(self) -> Vec<String> {
+        self.hints
+    }
+}

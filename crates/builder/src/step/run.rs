@@ -1,0 +1,177 @@
+//! `RUN`: a command in a container on the workspace.
+
+use std::ffi::OsString;
+
+use ch_container::environment::PASS_THROUGH;
+use ch_container::{RunEnvironment, Source, Spec, Variables};
+use ch_dockerfile::ast::{Form, Run, RunInput};
+use ch_emulation::Mode;
+use ch_storage::StateId;
+
+use crate::Options;
+use crate::error::{BuildError, Problem};
+use crate::fakeroot::{ForceCommand, inject};
+use crate::key::KeyHash;
+use crate::stage::{Stage, Words};
+
+/// Programs that substitute variables themselves.
+const SHELLS: [&str; 11] = [
+    "sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "fish", "csh", "tcsh", "busybox",
+];
+
+/// What the container calls itself unless the build says otherwise.
+const HOST_NAME: &str = "buildkitsandbox";
+
+/// A command, ready to be executed.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    /// What the author wrote: in history and key.
+    pub(crate) argv: Vec<String>,
+    /// What is executed instead, where root emulation wants something changed.
+    pub(crate) changed: Option<Vec<String>>,
+    /// Where it runs.
+    working_directory: String,
+    /// Who it is meant to be, as `USER` has it.
+    user: String,
+    /// Everything that `ENV` and `ARG` have set.
+    variables: Variables,
+    /// What comes from the host.
+    passed_through: Variables,
+}
+
+/// Makes the argument vector of `run` and everything that goes with it.
+pub(crate) fn prepare(
+    run: &Run,
+    words: &Words<'_>,
+    stage: &Stage,
+    options: &Options,
+) -> Result<Prepared, BuildError> {
+    let (argv, shell_text) = argument_vector(run, words, stage)?;
+    let rules: &[ForceCommand] = match options.emulation {
+        Mode::Seccomp => &options.force_commands,
+        Mode::None => &[],
+    };
+    let owned = |(name, value): (&str, &str)| (name.into(), value.into());
+    let passed_through = PASS_THROUGH
+        .iter()
+        .filter_map(|name| Some(owned((name, options.passed_through(name)?))));
+    Ok(Prepared {
+        changed: inject(rules, &argv, shell_text),
+        argv,
+        working_directory: stage.working_directory().to_owned(),
+        user: stage.config.config.user.clone().unwrap_or_default(),
+        variables: stage.scope.set_variables().map(owned).collect(),
+        passed_through: passed_through.collect(),
+    })
+}
+
+/// The words of the process, and whether the last one is text for a shell.
+fn argument_vector(
+    run: &Run,
+    words: &Words<'_>,
+    stage: &Stage,
+) -> Result<(Vec<String>, bool), BuildError> {
+    match (&run.command, run.shell_input()) {
+        (_, Some(RunInput::Text(text))) => {
+            let mut argv = stage.shell();
+            argv.push(text.into_owned());
+            Ok((argv, true))
+        }
+        (_, Some(RunInput::Script { .. })) => {
+            let what = "RUN of a here-document that starts with #!".to_owned();
+            Err(Problem::NotSupported(what).into())
+        }
+        (Form::Exec(elements), None) => {
+            let first = elements
+                .first()
+                .map(|e| e.text.as_str())
+                .unwrap_or_default();
+            let program = first.rsplit('/').next().unwrap_or_default();
+            let substitute = !SHELLS.contains(&program);
+            let argv: Vec<_> = elements
+                .iter()
+                .map(|element| match substitute {
+                    true => words.expand_set(&element.text),
+                    false => Ok(element.text.clone()),
+                })
+                .collect::<Result<_, _>>()?;
+            Ok((argv, false))
+        }
+        (Form::Shell(_), None) => unreachable!("a shell form has an input"),
+    }
+}
+
+impl Prepared {
+    /// Whether it is meant to be anyone but root.
+    pub(crate) fn is_other_user(&self) -> bool {
+        let name = self.user.split(':').next().unwrap_or_default();
+        !matches!(name, "" | "0" | "root")
+    }
+
+    /// What is executed.
+    fn executed(&self) -> &[String] {
+        self.changed.as_ref().unwrap_or(&self.argv)
+    }
+
+    /// The state that the command leads to.
+    pub(crate) fn state(&self, parent: &StateId, options: &Options) -> StateId {
+        let mut key = KeyHash::after(parent, "RUN 1");
+        key.list("argv", &self.argv)
+            .field("directory", &self.working_directory)
+            .field("user", &self.user)
+            .field("emulation", options.emulation.name())
+            .field("platform", options.platform.to_string());
+        if options.emulation == Mode::Seccomp {
+            key.list(
+                "force",
+                options
+                    .force_commands
+                    .iter()
+                    .map(ForceCommand::canonical)
+                    .collect::<Vec<_>>(),
+            );
+        }
+        for bind in &options.binds {
+            key.field("mount", bind.target.as_os_str().as_encoded_bytes());
+            if let Source::Bind(source) = &bind.source {
+                key.field("of", source.as_os_str().as_encoded_bytes());
+            }
+        }
+        key.state()
+    }
+
+    /// The line of the history: arguments in scope, then the command.
+    pub(crate) fn history(&self, stage: &Stage) -> String {
+        let arguments: Vec<_> = stage
+            .scope
+            .arguments()
+            .map(|(name, value)| format!("{name}={value} "))
+            .collect();
+        let count = match arguments.len() {
+            0 => String::new(),
+            count => format!("|{count} "),
+        };
+        format!(
+            "RUN {count}{}{} # buildkit",
+            arguments.concat(),
+            self.argv.join(" ")
+        )
+    }
+
+    /// What the container is to execute.
+    pub(crate) fn spec(&self, label: String, options: &Options) -> Spec {
+        Spec {
+            label,
+            command: self.executed().iter().map(OsString::from).collect(),
+            directory: self.working_directory.clone().into(),
+            environment: RunEnvironment {
+                image: self.variables.clone(),
+                host: self.passed_through.clone(),
+            },
+            user: self.user.clone(),
+            host_name: HOST_NAME.to_owned(),
+            emulation: options.emulation,
+            mounts: options.binds.clone(),
+        }
+    }
+}

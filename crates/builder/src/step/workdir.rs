@@ -1,0 +1,59 @@
+//! `WORKDIR`: where relative paths start, made if it is missing.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use ch_linux::file::Kind;
+
+use crate::context::destination::{ensure_directory, resolve};
+use crate::error::Problem;
+
+/// `text` seen from `current`, cleaned: absolute, without `.`, `..` and needless slashes.
+pub(crate) fn join(current: &str, text: &str) -> String {
+    let start = if text.starts_with('/') { "" } else { current };
+    let mut names: Vec<&str> = Vec::new();
+    for name in start.split('/').chain(text.split('/')) {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    format!("/{}", names.join("/"))
+}
+
+/// Makes the directory `path` of the image, unless it exists.
+pub(crate) fn make(root: impl AsFd, path: &str) -> Result<(), Problem> {
+    let root = root.as_fd();
+    let resolved = resolve(root, Path::new(path)).map_err(Problem::WorkingDirectory)?;
+    match resolved.kind {
+        Some(Kind::Directory) => Ok(()),
+        Some(_) => Err(Problem::NotADirectory(path.to_owned())),
+        None => {
+            let made = ensure_directory(root, &resolved.path);
+            made.map(drop).map_err(Problem::WorkingDirectory)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_joined_and_cleaned() {
+        let mut current = "/".to_owned();
+        for (text, want) in [
+            ("a", "/a"),
+            ("../b/", "/b"),
+            ("/x/../y/", "/y"),
+            (".", "/y"),
+        ] {
+            current = join(&current, text);
+            assert_eq!(current, want, "V-O5 {text}");
+        }
+        assert_eq!(join("/", "/a b"), "/a b", "V-O6");
+        assert_eq!(join("/w", ""), "/w");
+        assert_eq!(join("/w", "../../.."), "/");
+    }
+}
