@@ -8,12 +8,14 @@
 //! whoever else changes the directory meanwhile; memory is bounded, whatever the sizes in the archive;
 //! what cannot be kept is named in [`Unpacked::warnings`] or is an error.
 
+mod pack;
 mod settle;
 mod stack;
 mod stream;
 mod tar;
 mod unpack;
 
+pub use pack::{PackError, Packed, pack_plain};
 pub use settle::{SettleError, settle};
 pub use stack::{Found, Stack};
 pub use stream::FormatError;

@@ -10,9 +10,11 @@ mod number;
 mod pax;
 mod reader;
 mod sparse;
+mod writer;
 
 pub(crate) use header::BLOCK;
 pub(crate) use reader::Reader;
+pub(crate) use writer::Writer;
 
 use ch_linux::file::{Device, Time};
 

@@ -33,8 +33,8 @@ use error::MemberError;
 pub use error::UnpackError;
 pub(crate) use finish::{OPAQUE, WHITEOUT};
 pub use name::NameProblem;
-use name::path_buf;
 use name::{AboveRoot, Meaning, Name};
+pub(crate) use name::{join, path_buf};
 use warnings::Warnings;
 
 /// Where a layer goes: two directories, both empty.
