@@ -158,6 +158,7 @@ fn parse(body: &[u8]) -> Option<Token> {
 }
 
 #[cfg(test)]
+#[expect(clippy::print_stdout, reason = "counts of vectors are read by people")]
 mod tests {
     use super::*;
 

@@ -19,7 +19,7 @@ const LAYERS: usize = 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Document {
     /// One image.
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     /// Several, for different platforms.
     Index(Index),
 }
@@ -55,7 +55,7 @@ impl Document {
         if is_index {
             Index::from_tree(tree).map(Self::Index)
         } else {
-            Manifest::from_tree(tree).map(Self::Manifest)
+            Manifest::from_tree(tree).map(|manifest| Self::Manifest(Box::new(manifest)))
         }
     }
 }

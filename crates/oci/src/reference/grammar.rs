@@ -89,18 +89,9 @@ fn parse_quietly(text: &str) -> Parsed<Reference> {
 
 /// Position to report and the hint to give.
 fn explain(text: &[char], failure: &Failure) -> (usize, String) {
-    if let Some(right) = in_lower_case(text) {
-        let capital = text
-            .iter()
-            .position(char::is_ascii_uppercase)
-            .unwrap_or(failure.at);
-        let at = if capital < failure.at {
-            capital
-        } else {
-            failure.at
-        };
+    if let Some((capital, right)) = in_lower_case(text) {
         return (
-            at,
+            capital,
             format!("names are lower case, did you mean \"{right}\"?"),
         );
     }
@@ -118,35 +109,31 @@ fn explain(text: &[char], failure: &Failure) -> (usize, String) {
     (failure.at, failure.expected.to_owned())
 }
 
-/// The text with its repository name in lower case, if that makes it right.
-fn in_lower_case(text: &[char]) -> Option<String> {
-    let name_end = text
+/// The first capital that is one too many, and the text that would be right.
+fn in_lower_case(text: &[char]) -> Option<(usize, String)> {
+    let last_slash = text
         .iter()
         .rposition(|c| matches!(c, '/' | '%'))
         .unwrap_or(0);
-    let end = text[name_end..]
+    let end = text[last_slash..]
         .iter()
         .position(|c| matches!(c, ':' | '+' | '@'));
-    let end = end.map_or(text.len(), |end| name_end + end);
-    let (name, rest) = text.split_at(end);
-    if !name.iter().any(char::is_ascii_uppercase) {
-        return None;
-    }
-    // A host may have capitals: try the smaller change first.
+    let (name, rest) = text.split_at(end.map_or(text.len(), |end| last_slash + end));
+    // A host may have capitals, so the change after it is tried first.
     let first_slash = name
         .iter()
         .position(|c| matches!(c, '/' | '%'))
         .unwrap_or(0);
     [first_slash, 0].into_iter().find_map(|from| {
-        let (kept, lowered) = name.split_at(from);
-        let lowered = lowered.iter().map(char::to_ascii_lowercase);
-        let all: String = kept
+        let capital = from + name[from..].iter().position(char::is_ascii_uppercase)?;
+        let lowered = name[from..].iter().map(char::to_ascii_lowercase);
+        let right: String = name[..from]
             .iter()
             .copied()
             .chain(lowered)
             .chain(rest.iter().copied())
             .collect();
-        parse_quietly(&all).is_ok().then_some(all)
+        parse_quietly(&right).is_ok().then_some((capital, right))
     })
 }
 

@@ -1,3 +1,5 @@
+#![expect(clippy::print_stdout, reason = "counts of vectors are read by people")]
+
 use super::*;
 
 fn bearer(realm: &str, parameters: &[(&str, &str)]) -> Result<Demand, String> {
@@ -51,7 +53,7 @@ fn challenges_are_read_as_the_vectors_say() {
         (
             "others",
             &["Negotiate abc==, Digest realm=x"],
-            Err("Negotiate, abc, Digest".to_owned()),
+            Err("Negotiate, Digest".to_owned()),
         ),
         ("none", &[], Err("no challenge".to_owned())),
         (
