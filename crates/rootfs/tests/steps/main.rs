@@ -1,0 +1,49 @@
+//! Steps on real mounts, as the account that runs the tests: prepare, change, commit, look.
+//!
+//! A test with its own `main`, because it starts itself again: as mounter, and as the process that
+//! a step's changes are made in.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test with its own main"
+)]
+
+mod commit;
+mod fixture;
+mod kill;
+mod outside;
+mod step;
+mod view;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let programs = [ch_rootfs::MOUNTER, step::STEP, kill::BUILDER, view::VIEWER];
+    if let Some(status) = ch_linux::reexec::enter(&programs) {
+        return status;
+    }
+    let chosen = std::env::args()
+        .nth(1)
+        .filter(|name| !name.starts_with('-'));
+    let sections: [(&str, &[(&str, fn())]); 4] = [
+        ("layers.md §4, vectors V-cm", commit::CASES),
+        ("layers.md §4, V-cm-10", kill::CASES),
+        ("layers.md §5, written from outside", outside::CASES),
+        ("roots to look at", view::CASES),
+    ];
+    for (title, cases) in sections {
+        let mut count = 0;
+        for (name, case) in cases {
+            if chosen
+                .as_ref()
+                .is_none_or(|chosen| name.contains(chosen.as_str()))
+            {
+                println!("{name} ...");
+                case();
+                count += 1;
+            }
+        }
+        println!("{title}: {count} cases");
+    }
+    ExitCode::SUCCESS
+}

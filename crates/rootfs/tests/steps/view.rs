@@ -1,0 +1,150 @@
+//! Roots to look at: from outside, and in a process that becomes the command.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::ExitCode;
+
+use ch_linux::file::{self, OFlags};
+use ch_linux::in_root;
+use ch_linux::mount::{self, Propagation};
+use ch_linux::namespace::{self, Identity};
+use ch_linux::reexec::{Ended, Invocation, Program, Start};
+use ch_rootfs::{MountPoints, PlaceKind, mount_directory, mount_image, view};
+
+use crate::fixture::{Fixture, open};
+
+pub(crate) const VIEWER: Program = Program {
+    name: "viewer",
+    main: look,
+};
+pub(crate) const CASES: &[(&str, fn())] = &[
+    (
+        "a view has the image's files and root, and cannot be written",
+        from_outside,
+    ),
+    ("an image is mounted in a process' own namespace", image),
+    (
+        "a directory is mounted with what it lacks, or bound as it is",
+        directory,
+    ),
+];
+
+fn from_outside() {
+    let fixture = Fixture::new();
+    let base = fixture.base();
+    let top = fixture
+        .run(std::slice::from_ref(&base), "chmod 700 /")
+        .unwrap();
+    let view = view(&fixture.storage, &fixture.mounter, &[base, top.layer]).unwrap();
+    let root = file::open_directory_at(view.root(), ".").unwrap();
+    assert_eq!(file::status(&root).unwrap().mode, 0o700);
+    assert!(file::try_status_at(&root, "etc").unwrap().is_some());
+    let error = file::make_directory_at(&root, "new", 0o755).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    // An image without a single layer can be looked at too.
+    let nothing = ch_rootfs::view(&fixture.storage, &fixture.mounter, &[]).unwrap();
+    let root = file::open_directory_at(nothing.root(), ".").unwrap();
+    assert_eq!(file::entries(&root).unwrap(), []);
+}
+
+/// What `ch-run` mounts.
+fn points() -> MountPoints {
+    let mut points = MountPoints::run();
+    points.add(Path::new("/mnt/bound"), PlaceKind::Directory);
+    points
+}
+
+/// Is asked for `image STORAGE LAYER...`, `lacking DIRECTORY` or `complete DIRECTORY`.
+fn look(invocation: Invocation) -> ExitCode {
+    let request = String::from_utf8(invocation.request).unwrap();
+    let mut words = request.split(' ');
+    let (what, path) = (words.next().unwrap(), Path::new(words.next().unwrap()));
+    let storage = (what == "image").then(|| open(path));
+    namespace::enter(Identity {
+        uid: 1000,
+        gid: 1000,
+    })
+    .unwrap();
+    mount::set_propagation(Propagation::Slave).unwrap();
+    let root = match &storage {
+        Some(storage) => {
+            let layers: Vec<_> = words.map(|word| word.parse().unwrap()).collect();
+            mount_image(storage, &layers, &points()).unwrap()
+        }
+        None => match mount_directory(path, &points()).unwrap() {
+            Some(root) => root,
+            None => return ExitCode::from(3),
+        },
+    };
+    for name in ["dev", "proc", "sys", "mnt/bound", "usr/lib"] {
+        let place = in_root::open(&root, name.as_ref(), OFlags::PATH | OFlags::DIRECTORY);
+        place.unwrap();
+    }
+    let place = mount::open_place("/tmp".as_ref()).unwrap();
+    mount::attach(root.as_fd(), place).unwrap();
+    mount::pivot(&root).unwrap();
+    assert!(fs::symlink_metadata("/etc/hosts").unwrap().is_file());
+    assert!(fs::write("/usr/lib/new", "").is_err());
+    assert_eq!(
+        fs::metadata("/").unwrap().permissions().mode() & 0o7777,
+        0o711
+    );
+    ExitCode::SUCCESS
+}
+
+fn ended(fixture: &Fixture, request: &str) -> Ended {
+    let start = Start {
+        request: request.as_bytes(),
+        ..Start::default()
+    };
+    fixture
+        .executable
+        .start(&VIEWER, &start)
+        .unwrap()
+        .wait()
+        .unwrap()
+}
+
+fn image() {
+    let fixture = Fixture::new();
+    let bare = fixture.layer(|root| fs::create_dir_all(root.join("usr/lib")).unwrap());
+    // Its root has a mode of its own, and it hides a mount point.
+    let workspace = fixture.prepare(&[bare.clone()], &MountPoints::none());
+    let root = file::open_directory_at(workspace.root(), ".").unwrap();
+    file::set_mode(&root, 0o711).unwrap();
+    file::make_directory_at(&root, "etc", 0o755).unwrap();
+    file::make_symlink_at("/nowhere", &root, "sys").unwrap();
+    drop(root);
+    let top = workspace.commit().unwrap().unwrap();
+    let request = format!(
+        "image {} {bare} {}",
+        fixture.storage.path().display(),
+        top.layer
+    );
+    assert_eq!(ended(&fixture, &request), Ended::Exited(0));
+    assert_eq!(fixture.listing(&top), ["etc/", "sys"]);
+}
+
+fn directory() {
+    let fixture = Fixture::new();
+    let root = fixture.outside("image");
+    fs::create_dir_all(root.join("usr/lib")).unwrap();
+    symlink("usr/lib", root.join("lib")).unwrap();
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o711)).unwrap();
+    let request = format!("dir {}", root.display());
+    assert_eq!(ended(&fixture, &request), Ended::Exited(0));
+    assert_eq!(
+        fs::read_dir(&root).unwrap().count(),
+        2,
+        "nothing was made in it"
+    );
+    for name in ["dev", "proc", "sys", "etc", "mnt/bound"] {
+        fs::create_dir_all(root.join(name)).unwrap();
+    }
+    for name in ["etc/hosts", "etc/resolv.conf"] {
+        fs::write(root.join(name), "").unwrap();
+    }
+    assert_eq!(ended(&fixture, &request), Ended::Exited(3));
+}
