@@ -257,6 +257,10 @@ mod tests {
     type Row = (fn(&mut Surroundings), &'static str, i32, &'static str);
 
     #[test]
+    #[expect(
+        clippy::print_stdout,
+        reason = "the number of rows belongs to the result"
+    )]
     fn first_fitting_row_is_reported() {
         let unshare = "unshare(NEWUSER | NEWNS)";
         let map = "write(/proc/self/uid_map, \"0 1000 1\")";

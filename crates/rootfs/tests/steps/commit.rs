@@ -7,9 +7,10 @@ use std::path::Path;
 use ch_linux::file::{self, Time};
 use ch_rootfs::{MountPoints, PlaceKind};
 
+use crate::Case;
 use crate::fixture::{Fixture, get};
 
-pub(crate) const CASES: &[(&str, fn())] = &[
+pub(crate) const CASES: &[Case] = &[
     ("V-cm-1 a step that changes nothing makes no layer", nothing),
     ("V-cm-2 attributes of the root are a change", root_mode),
     (
@@ -220,7 +221,7 @@ fn times() {
         file::set_modified(etc, then).unwrap();
     });
     // A root of that time, as a pulled layer has it.
-    let workspace = fixture.prepare(&[base.clone()], &MountPoints::none());
+    let workspace = fixture.prepare(std::slice::from_ref(&base), &MountPoints::none());
     file::set_modified(workspace_root(&workspace), then).unwrap();
     let root = workspace.commit().unwrap().unwrap();
     assert_eq!(root.meta.root.as_ref().unwrap().mtime, then.seconds);

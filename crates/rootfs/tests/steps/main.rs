@@ -17,6 +17,9 @@ mod view;
 
 use std::process::ExitCode;
 
+/// What is claimed, and what shows it.
+type Case = (&'static str, fn());
+
 fn main() -> ExitCode {
     let programs = [ch_rootfs::MOUNTER, step::STEP, kill::BUILDER, view::VIEWER];
     if let Some(status) = ch_linux::reexec::enter(&programs) {
@@ -25,7 +28,7 @@ fn main() -> ExitCode {
     let chosen = std::env::args()
         .nth(1)
         .filter(|name| !name.starts_with('-'));
-    let sections: [(&str, &[(&str, fn())]); 4] = [
+    let sections: [(&str, &[Case]); 4] = [
         ("layers.md §4, vectors V-cm", commit::CASES),
         ("layers.md §4, V-cm-10", kill::CASES),
         ("layers.md §5, written from outside", outside::CASES),

@@ -8,9 +8,10 @@ use ch_linux::file::{self, OFlags};
 use ch_linux::in_root;
 use ch_rootfs::MountPoints;
 
+use crate::Case;
 use crate::fixture::Fixture;
 
-pub(crate) const CASES: &[(&str, fn())] = &[
+pub(crate) const CASES: &[Case] = &[
     ("the kernel merges, whites out and makes opaque", merged),
     ("V-hw-7 no link of the image leads out", no_way_out),
     ("changes survive the mounter", without_mounter),

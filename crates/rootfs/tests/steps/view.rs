@@ -13,13 +13,14 @@ use ch_linux::namespace::{self, Identity};
 use ch_linux::reexec::{Ended, Invocation, Program, Start};
 use ch_rootfs::{MountPoints, PlaceKind, mount_directory, mount_image, view};
 
+use crate::Case;
 use crate::fixture::{Fixture, open};
 
 pub(crate) const VIEWER: Program = Program {
     name: "viewer",
     main: look,
 };
-pub(crate) const CASES: &[(&str, fn())] = &[
+pub(crate) const CASES: &[Case] = &[
     (
         "a view has the image's files and root, and cannot be written",
         from_outside,
@@ -111,7 +112,7 @@ fn image() {
     let fixture = Fixture::new();
     let bare = fixture.layer(|root| fs::create_dir_all(root.join("usr/lib")).unwrap());
     // Its root has a mode of its own, and it hides a mount point.
-    let workspace = fixture.prepare(&[bare.clone()], &MountPoints::none());
+    let workspace = fixture.prepare(std::slice::from_ref(&bare), &MountPoints::none());
     let root = file::open_directory_at(workspace.root(), ".").unwrap();
     file::set_mode(&root, 0o711).unwrap();
     file::make_directory_at(&root, "etc", 0o755).unwrap();
