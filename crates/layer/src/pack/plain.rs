@@ -54,7 +54,11 @@ pub struct Packed {
 pub fn pack_plain(root: impl AsFd, output: impl Write) -> Result<Packed, PackError> {
     let mut packer = Packer {
         writer: Writer::new(output),
-        caller: ch_linux::process::own_ids(),
+        caller: {
+            let ch_linux::namespace::Identity { uid, gid } =
+                ch_linux::namespace::Identity::current();
+            (uid, gid)
+        },
         names: HashMap::new(),
         packed: Packed::default(),
         piece: vec![0; PIECE],
