@@ -3,9 +3,11 @@
 pub mod ast;
 mod check;
 mod diagnostic;
+mod lex;
 mod source;
 pub mod substitute;
 mod suggest;
+mod syntax;
 
 pub use ast::File;
 pub use check::{CheckOptions, Finding, Rule, Skip};
@@ -14,6 +16,5 @@ pub use source::{Location, Source, Span, Word};
 
 /// Parses a Dockerfile. All that is wrong is reported at once.
 pub fn parse(source: &Source) -> Result<File, Diagnostics> {
-    let _ = source;
-    unimplemented!()
+    syntax::parse(source)
 }

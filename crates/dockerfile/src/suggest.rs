@@ -1,6 +1,6 @@
 //! "Did you mean": the nearest of the possible words.
 
-/// The candidate nearest to `word`: at most two edits away, and fewer than half the word's length.
+/// The candidate nearest to `word`: at most two edits away, and no more than half of the longer one's length.
 ///
 /// Swapped neighbours are one edit, or no word of three letters would ever get a suggestion.
 pub(crate) fn suggestion<'a>(
@@ -14,7 +14,9 @@ pub(crate) fn suggestion<'a>(
     candidates
         .into_iter()
         .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= 2 && distance * 2 < length)
+        .filter(|(distance, candidate)| {
+            *distance <= 2 && distance * 2 <= length.max(candidate.len())
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate.to_owned())
 }

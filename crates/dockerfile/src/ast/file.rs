@@ -1,5 +1,6 @@
 //! The file: directives, global arguments, stages; and what their names refer to.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use crate::ast::Command;
@@ -20,6 +21,7 @@ pub struct File {
     pub stages: Vec<Stage>,
     /// What the author may want to change, by position.
     pub findings: Vec<Finding>,
+    pub(crate) names: StageNames,
 }
 
 /// The character that continues lines and protects characters.
@@ -263,10 +265,68 @@ pub struct UnknownTarget {
     pub suggestion: Option<String>,
 }
 
+/// Which stages have which name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StageNames {
+    by_name: HashMap<String, Vec<usize>>,
+    count: usize,
+}
+
+impl StageNames {
+    /// Adds the next stage. Was its name given before?
+    pub(crate) fn add(&mut self, name: Option<&str>) -> bool {
+        let index = self.count;
+        self.count += 1;
+        name.is_some_and(|name| {
+            let stages = self.by_name.entry(name.to_owned()).or_default();
+            stages.push(index);
+            stages.len() > 1
+        })
+    }
+
+    /// See [`File::stage_named`].
+    fn named(&self, name: &str, before: usize) -> Option<usize> {
+        let stages = self.by_name.get(&name.to_lowercase())?;
+        stages.iter().rfind(|index| **index < before).copied()
+    }
+
+    /// See [`File::stage_referred`].
+    pub(crate) fn referred(
+        &self,
+        reference: &str,
+        current: usize,
+    ) -> Result<Option<usize>, StageError> {
+        let stage = reference.to_owned();
+        if let Some(found) = self.named(reference, current) {
+            return Ok(Some(found));
+        }
+        if reference.strip_prefix('-').is_some_and(is_number) {
+            return Err(StageError::Negative { stage });
+        }
+        if is_number(reference) {
+            return match reference.parse::<usize>() {
+                Ok(index) if index < current => Ok(Some(index)),
+                Ok(index) if index == current => Err(StageError::Current { stage }),
+                Ok(index) if index < self.count => Err(StageError::Later { stage }),
+                _ => Err(StageError::Unknown { stage }),
+            };
+        }
+        match self.by_name.get(&reference.to_lowercase()) {
+            Some(stages) if stages[0] == current => Err(StageError::Current { stage }),
+            Some(_) => Err(StageError::Later { stage }),
+            None => Ok(None),
+        }
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 impl File {
-    /// The last stage called `name` of those before stage number `before`; what `FROM name` means there, if any.
+    /// What `FROM name` means in stage number `before`, if a stage at all: the last one of that name before it.
     pub fn stage_named(&self, name: &str, before: usize) -> Option<usize> {
-        named(&self.stages[..before.min(self.stages.len())], name)
+        self.names.named(name, before)
     }
 
     /// What `from=reference` in stage number `current` refers to: a stage, or (`None`) something that is no stage.
@@ -275,61 +335,19 @@ impl File {
         reference: &str,
         current: usize,
     ) -> Result<Option<usize>, StageError> {
-        refer(&self.stages, reference, current)
+        self.names.referred(reference, current)
     }
 
     /// The stage that `--target` asks for, by name or index.
     pub fn target(&self, name: &str) -> Result<usize, UnknownTarget> {
         let by_index = || name.parse().ok().filter(|index| *index < self.stages.len());
-        named(&self.stages, name)
-            .or_else(by_index)
-            .ok_or_else(|| UnknownTarget {
-                name: name.to_owned(),
-                suggestion: suggestion(
-                    &name.to_lowercase(),
-                    self.stages.iter().filter_map(Stage::name),
-                ),
-            })
+        let found = self.names.named(name, self.stages.len());
+        found.or_else(by_index).ok_or_else(|| UnknownTarget {
+            name: name.to_owned(),
+            suggestion: suggestion(
+                &name.to_lowercase(),
+                self.stages.iter().filter_map(Stage::name),
+            ),
+        })
     }
-}
-
-fn named(stages: &[Stage], name: &str) -> Option<usize> {
-    let name = name.to_lowercase();
-    stages.iter().rposition(|stage| stage.name() == Some(&name))
-}
-
-/// See [`File::stage_referred`].
-pub(crate) fn refer(
-    stages: &[Stage],
-    reference: &str,
-    current: usize,
-) -> Result<Option<usize>, StageError> {
-    let stage = reference.to_owned();
-    if let Some(found) = named(&stages[..current], reference) {
-        return Ok(Some(found));
-    }
-    if let Some(digits) = reference.strip_prefix('-')
-        && is_number(digits)
-    {
-        return Err(StageError::Negative { stage });
-    }
-    if is_number(reference) {
-        return match reference.parse::<usize>() {
-            Ok(index) if index < current => Ok(Some(index)),
-            Ok(index) if index == current => Err(StageError::Current { stage }),
-            Ok(index) if index < stages.len() => Err(StageError::Later { stage }),
-            _ => Err(StageError::Unknown { stage }),
-        };
-    }
-    match named(&stages[current..], reference) {
-        Some(_) if named(&stages[current..=current], reference).is_some() => {
-            Err(StageError::Current { stage })
-        }
-        Some(_) => Err(StageError::Later { stage }),
-        None => Ok(None),
-    }
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }

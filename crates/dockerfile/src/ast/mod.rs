@@ -14,3 +14,5 @@ pub use file::{
     Definition, Dialect, Directives, Escape, File, From, GlobalArgument, Header, Instruction,
     Keyword, Stage, StageError, UnknownTarget,
 };
+
+pub(crate) use file::StageNames;
