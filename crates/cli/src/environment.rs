@@ -32,6 +32,30 @@ pub(crate) const CH_REGY_DEFAULT_HOST: &str = "CH_REGY_DEFAULT_HOST";
 pub(crate) const CH_REGY_DEFAULT_PORT: &str = "CH_REGY_DEFAULT_PORT";
 /// Path put before the image's own at [`CH_REGY_DEFAULT_HOST`].
 pub(crate) const CH_REGY_PATH_PREFIX: &str = "CH_REGY_PATH_PREFIX";
+/// `yes` is `--auth`, `no` is `--no-auth`.
+pub(crate) const CH_IMAGE_AUTH: &str = "CH_IMAGE_AUTH";
+/// User at registries, for authenticated mode.
+pub(crate) const CH_IMAGE_USERNAME: &str = "CH_IMAGE_USERNAME";
+/// Password of [`CH_IMAGE_USERNAME`].
+pub(crate) const CH_IMAGE_PASSWORD: &str = "CH_IMAGE_PASSWORD";
+/// File with credentials, as Podman has it; no other file is read then.
+pub(crate) const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
+/// Directory of Docker's `config.json`.
+pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
+/// The text of such a file, as GitLab has it.
+pub(crate) const DOCKER_AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
+/// The user's directory of configuration.
+pub(crate) const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+/// The user's directory of things that go with the login.
+pub(crate) const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+/// Certificate authorities instead of the machine's.
+pub(crate) const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
+/// Directory of them.
+pub(crate) const SSL_CERT_DIR: &str = "SSL_CERT_DIR";
+/// The same as [`SSL_CERT_FILE`], or a directory, for Python's requests.
+pub(crate) const REQUESTS_CA_BUNDLE: &str = "REQUESTS_CA_BUNDLE";
+/// The same for curl.
+pub(crate) const CURL_CA_BUNDLE: &str = "CURL_CA_BUNDLE";
 /// Default platform of images.
 pub(crate) const DOCKER_DEFAULT_PLATFORM: &str = "DOCKER_DEFAULT_PLATFORM";
 /// Time to write into what is made, in seconds since 1970.

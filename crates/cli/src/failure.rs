@@ -139,6 +139,7 @@ macro_rules! with_hints {
 }
 
 with_hints!(
+    ch_builder::BuildError,
     ch_container::ExecError,
     ch_oci::ReferenceError,
     ch_rootfs::SpawnError,
@@ -147,6 +148,12 @@ with_hints!(
     ch_storage::RecordError,
     ch_storage::ResetError,
 );
+
+impl Advice for ch_oci::PlatformError {
+    fn advice(&self) -> Option<String> {
+        Some(self.hint().to_owned())
+    }
+}
 
 /// `text` without the error number that `std` puts behind the kernel's words.
 fn without_numbers(text: String) -> String {

@@ -1,8 +1,23 @@
-//! `ch-image build`.
-use super::{Context, Done};
-use crate::failure::Failure;
-use clap::Args;
+//! `ch-image build`: an image from a Dockerfile.
+
+mod dockerfile;
+mod options;
+mod output;
+
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use ch_builder::{Event, inferred_name};
+use ch_container::Stop;
+use ch_linux::reexec::Executable;
+use ch_oci::Reference;
+use clap::Args;
+
+use super::context::reference;
+use super::{Context, Done, pull};
+use crate::failure::{Failure, advised};
+use crate::terminal::Terminal;
+use output::RunOutput;
 
 /// Arguments of `build`.
 #[derive(Debug, Args)]
@@ -20,7 +35,13 @@ pub(crate) struct BuildArgs {
     file: Option<PathBuf>,
 
     /// How to emulate root in RUN commands: seccomp or none
-    #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true, default_missing_value = "fakeroot")]
+    #[arg(
+        long,
+        value_name = "MODE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "fakeroot"
+    )]
     force: Option<String>,
 
     /// Command to which arguments are added under --force=seccomp
@@ -47,6 +68,73 @@ pub(crate) struct BuildArgs {
     #[arg(value_name = "CONTEXT")]
     context: PathBuf,
 }
-pub(super) fn run(_: &BuildArgs, _: &Context) -> Done {
-    Err(Failure::new("x"))
+
+/// Builds, or stops after the Dockerfile was understood.
+pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
+    let directory = dockerfile::context_directory(&arguments.context)?;
+    let dockerfile = dockerfile::read(arguments.file.as_deref(), &arguments.context)?;
+    let file = ch_dockerfile::parse(&dockerfile.source)?;
+    let mut names = arguments
+        .tag
+        .iter()
+        .map(|tag| reference(tag))
+        .collect::<Result<Vec<_>, _>>()?;
+    let inferred = names.is_empty();
+    if inferred {
+        let name = inferred_name(dockerfile.path.as_deref(), &directory)?;
+        names.push(reference(&name)?);
+    }
+    let name = names[0].to_string();
+    let options = options::options(arguments, names, directory, context)?;
+    ch_builder::check(&file, &options).map_err(advised)?;
+    if arguments.parse_only {
+        return Ok(());
+    }
+    if inferred {
+        context
+            .terminal
+            .info(format_args!("inferred image name: {name}"));
+    }
+
+    let storage = context.storage()?;
+    let executable = Executable::current()?;
+    let stop = Arc::new(Stop::new()?);
+    context.interrupt.on_signal({
+        let stop = Arc::clone(&stop);
+        move || stop.request()
+    });
+    let pull = |image: &Reference| pull::for_build(image, &storage, context);
+    let output = RunOutput::new(&context.terminal);
+    let take = |stream, bytes: &[u8]| output.take(stream, bytes);
+    let built = ch_builder::build(
+        &ch_builder::Context {
+            storage: &storage,
+            executable: &executable,
+            pull: &pull,
+            stop: &stop,
+            output: output.is_needed().then_some(&take),
+        },
+        &file,
+        &options,
+        &|event| show(&event, &output, &context.terminal),
+    );
+    output.finish();
+    if built.is_err() {
+        context.interrupt.die_if_interrupted(&context.terminal);
+    }
+    let built = built.map_err(advised)?;
+    storage.commit()?;
+    output.print_result(&built)
+}
+
+/// Shows what the build tells.
+fn show(event: &Event, output: &RunOutput<'_>, terminal: &Terminal) {
+    output.finish();
+    match event {
+        Event::Warning(_) => terminal.warning(event),
+        Event::Note(_) => terminal.verbose(event),
+        Event::Instruction { .. } | Event::Modified { .. } | Event::Grown { .. } => {
+            terminal.info(event);
+        }
+    }
 }

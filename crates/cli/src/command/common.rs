@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
+use super::registry::RegistryArgs;
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::terminal::{ProgressMode, Settings, Terminal, WhenColour};
@@ -66,17 +67,12 @@ pub(crate) struct Common {
     #[arg(short, long, action = ArgAction::Count)]
     pub(crate) quiet: u8,
 
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+
     /// Storage directory
     #[arg(short, long, value_name = "DIR")]
     pub(crate) storage: Option<PathBuf>,
-
-    /// Don't verify TLS certificates (dangerous)
-    #[arg(long, alias = "insecure")]
-    tls_no_verify: bool,
-
-    /// Whether to verify TLS certificates
-    #[arg(long, value_name = "BOOL", hide = true, action = ArgAction::Set)]
-    tls_verify: Option<bool>,
 
     /// Print more (repeatable)
     #[arg(short, long, action = ArgAction::Count)]
@@ -151,8 +147,7 @@ impl Common {
             progress: after.progress.or(self.progress),
             quiet: self.quiet.saturating_add(after.quiet),
             storage: after.storage.or(self.storage),
-            tls_no_verify: self.tls_no_verify || after.tls_no_verify,
-            tls_verify: after.tls_verify.or(self.tls_verify),
+            registry: self.registry.followed_by(after.registry),
             verbose: self.verbose.saturating_add(after.verbose),
             version: None,
             help: None,
@@ -171,11 +166,6 @@ impl Common {
             self.progress.unwrap_or_default(),
             environment,
         )
-    }
-
-    /// Whether certificates of registries need not be valid.
-    pub(crate) fn trusts_everyone(&self) -> bool {
-        self.tls_no_verify || self.tls_verify == Some(false)
     }
 
     /// How the build cache is used: by option, else by `$CH_IMAGE_CACHE`.

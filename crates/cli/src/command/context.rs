@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ch_oci::{Reference, RegistryDefaults};
+use ch_registry::Client;
 use ch_storage::{Notice, Notify, Storage};
 
 use super::common::Common;
 use super::location::storage_location;
 use crate::environment::{self, Environment};
 use crate::failure::{Failure, advised};
+use crate::interrupt::Interrupt;
 use crate::terminal::Terminal;
 
 /// The surroundings of one command.
@@ -21,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) terminal: Arc<Terminal>,
     /// The common options.
     pub(crate) common: Common,
+    /// What ^C does.
+    pub(crate) interrupt: Arc<Interrupt>,
 }
 
 impl Context {
@@ -57,6 +61,19 @@ impl Context {
             boot: self.environment.text(environment::CH_IMAGE_TEST_BOOT_ID),
             notify: notify(Arc::clone(&self.terminal)),
         }
+    }
+
+    /// The platform that was asked for, as written.
+    pub(crate) fn arch(&self) -> Option<String> {
+        let variable = || self.environment.text(environment::DOCKER_DEFAULT_PLATFORM);
+        self.common.arch.clone().or_else(variable)
+    }
+
+    /// A client for registries, which has spoken to nobody yet.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        self.common
+            .registry
+            .client(&self.environment, &self.terminal)
     }
 
     /// The registry for references that name none.

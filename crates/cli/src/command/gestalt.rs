@@ -103,6 +103,7 @@ mod tests {
             environment,
             terminal: Arc::clone(&terminal),
             common,
+            interrupt: Arc::default(),
         };
 
         let failure = logging(true, &context).unwrap_err();

@@ -20,20 +20,13 @@ use Value::{No, Optional, Required};
 /// Common options.
 const COMMON: &[(&str, Value)] = &[
     ("always-download", No),
-    ("auth", No),
-    ("authfile", Required),
     ("debug", No),
     ("json", Optional),
-    ("no-auth", No),
     ("offline", No),
-    ("password-many", No),
-    ("password-stdin", No),
-    ("plain-http", No),
     ("profile", No),
     ("registry-mirror", Required),
     ("retry", Required),
     ("retry-delay", Required),
-    ("username", Required),
 ];
 
 /// Options of one sub-command each.

@@ -14,7 +14,9 @@ mod import;
 mod later;
 mod list;
 mod location;
+mod platform;
 mod pull;
+mod registry;
 mod reset;
 mod storage_path;
 mod usage;
@@ -32,6 +34,7 @@ use context::Context;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
 use crate::terminal::{Settings, Terminal};
 
 /// What a command leaves behind: nothing, or why not.
@@ -71,10 +74,15 @@ fn run(request: Request, environment: Environment) -> ExitCode {
             "--{option}: not written in full; a later version may have more options that begin so"
         ));
     }
+    let interrupt = match Interrupt::watch(&terminal) {
+        Ok(interrupt) => interrupt,
+        Err(failure) => return terminal.fail(&failure),
+    };
     let context = Context {
         environment,
         terminal: Arc::clone(&terminal),
         common,
+        interrupt,
     };
     match dispatch(command, &context) {
         Ok(status) => {

@@ -1,7 +1,10 @@
 //! `ch-image pull`: an image from a registry into the storage directory.
 
+use std::error::Error;
 use std::path::Path;
 
+use ch_oci::Reference;
+use ch_storage::Storage;
 use clap::Args;
 
 use super::context::reference;
@@ -52,6 +55,16 @@ pub(super) fn run(arguments: &PullArgs, context: &Context) -> Done {
     }
     let _ = (destination, arguments.last_layer);
     Err(Failure::new("x"))
+}
+
+/// Brings the base image of a build.
+pub(super) fn for_build(
+    image: &Reference,
+    storage: &Storage,
+    context: &Context,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let _ = (image, storage, context);
+    Err("not yet".into())
 }
 
 /// Whether the second operand means a directory: nothing that looks so is a reference.

@@ -125,6 +125,11 @@ impl Terminal {
         self.verbosity
     }
 
+    /// Whether part of the screen is redrawn, so that nobody else may write to it.
+    pub(crate) fn has_live_area(&self) -> bool {
+        self.live.is_some()
+    }
+
     /// Says what happens.
     pub(crate) fn info(&self, text: impl fmt::Display) {
         self.message(Kind::Info, &text.to_string());

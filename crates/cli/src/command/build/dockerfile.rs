@@ -25,7 +25,10 @@ pub(super) fn read(file: Option<&Path>, context: &Path) -> Result<Dockerfile, Fa
         io::stdin()
             .read_to_end(&mut text)
             .map_err(|error| Failure::caused("can't read standard input", &error))?;
-        return Ok(Dockerfile { source: Source::new("-", text), path: None });
+        return Ok(Dockerfile {
+            source: Source::new("-", text),
+            path: None,
+        });
     }
     if let Some(file) = file {
         if is_address(file) {
@@ -33,24 +36,40 @@ pub(super) fn read(file: Option<&Path>, context: &Path) -> Result<Dockerfile, Fa
         }
         return read_file(file);
     }
-    let found = NAMES.iter().map(|name| context.join(name)).find(|path| path.exists());
+    let found = NAMES
+        .iter()
+        .map(|name| context.join(name))
+        .find(|path| path.exists());
     read_file(&found.unwrap_or_else(|| context.join(NAMES[0])))
 }
 
 fn read_file(path: &Path) -> Result<Dockerfile, Failure> {
-    let text = fs::read(path)
-        .map_err(|error| Failure::new(format_args!("can't read Dockerfile: {}: {error}", path.display())))?;
+    let text = fs::read(path).map_err(|error| {
+        Failure::new(format_args!(
+            "can't read Dockerfile: {}: {error}",
+            path.display()
+        ))
+    })?;
     let source = Source::new(path.display().to_string(), text);
-    Ok(Dockerfile { source, path: Some(path.to_owned()) })
+    Ok(Dockerfile {
+        source,
+        path: Some(path.to_owned()),
+    })
 }
 
 /// The context, if it is one that can be used yet: a directory.
 pub(super) fn context_directory(context: &Path) -> Result<PathBuf, Failure> {
     if context == Path::new("-") || is_address(context) {
-        return Err(Failure::not_yet(format_args!("context: {}", context.display())));
+        return Err(Failure::not_yet(format_args!(
+            "context: {}",
+            context.display()
+        )));
     }
     if !context.is_dir() {
-        return Err(Failure::new(format_args!("context must be a directory: {}", context.display())));
+        return Err(Failure::new(format_args!(
+            "context must be a directory: {}",
+            context.display()
+        )));
     }
     std::path::absolute(context)
         .map_err(|error| Failure::caused("can't find the current directory", &error))
@@ -58,7 +77,8 @@ pub(super) fn context_directory(context: &Path) -> Result<PathBuf, Failure> {
 
 /// Whether something is on another machine, or in an archive.
 fn is_address(path: &Path) -> bool {
-    path.to_str().is_some_and(|text| text.contains("://") || text.starts_with("git@"))
+    path.to_str()
+        .is_some_and(|text| text.contains("://") || text.starts_with("git@"))
 }
 
 #[cfg(test)]
@@ -69,7 +89,12 @@ mod tests {
     fn the_first_name_that_exists_is_the_dockerfile() {
         let context = tempfile::tempdir().unwrap();
         let missing = read(None, context.path()).unwrap_err();
-        assert!(missing.message().contains("Dockerfile: No such file or directory"), "{missing:?}");
+        assert!(
+            missing
+                .message()
+                .contains("Dockerfile: No such file or directory"),
+            "{missing:?}"
+        );
         for name in ["dockerfile", "Containerfile", "Dockerfile"] {
             fs::write(context.path().join(name), name).unwrap();
             let found = read(None, context.path()).unwrap();
@@ -77,7 +102,10 @@ mod tests {
         }
         let other = context.path().join("other");
         fs::write(&other, "other").unwrap();
-        assert_eq!(read(Some(&other), context.path()).unwrap().path, Some(other));
+        assert_eq!(
+            read(Some(&other), context.path()).unwrap().path,
+            Some(other)
+        );
     }
 
     #[test]
@@ -85,11 +113,22 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("file");
         fs::write(&file, "").unwrap();
-        assert_eq!(context_directory(directory.path()), Ok(directory.path().to_owned()));
-        assert!(context_directory(&file).unwrap_err().message().starts_with("context must be"));
+        assert_eq!(
+            context_directory(directory.path()),
+            Ok(directory.path().to_owned())
+        );
+        assert!(
+            context_directory(&file)
+                .unwrap_err()
+                .message()
+                .starts_with("context must be")
+        );
         for context in ["-", "https://example.com/x.git", "git@example.com:x"] {
             let failure = context_directory(Path::new(context)).unwrap_err();
-            assert!(failure.message().starts_with("not yet supported: "), "{context}");
+            assert!(
+                failure.message().starts_with("not yet supported: "),
+                "{context}"
+            );
         }
     }
 }

@@ -1,0 +1,97 @@
+//! From arguments and environment to the options of a build.
+
+use std::path::PathBuf;
+
+use ch_builder::{BuildArgument, Cache, ForceCommand, Options};
+use ch_container::parse_binds;
+use ch_emulation::Mode;
+use ch_oci::{Reference, Wanted};
+
+use super::BuildArgs;
+use crate::command::common::CacheMode;
+use crate::command::{Context, platform};
+use crate::environment;
+use crate::failure::Failure;
+
+/// Modes of the finished product that are not there yet.
+const LATER_MODES: [&str; 2] = ["supervisor", "fakeroot"];
+
+/// What is to be built, and how.
+pub(super) fn options(
+    arguments: &BuildArgs,
+    names: Vec<Reference>,
+    directory: PathBuf,
+    context: &Context,
+) -> Result<Options, Failure> {
+    let environment = &context.environment;
+    let emulation = emulation(arguments.force.as_deref(), context)?;
+    let host_environment = environment
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
+    let build_arguments = arguments.build_arg.iter().map(|text| {
+        BuildArgument::parse(text, |name| {
+            environment
+                .get_even_empty(name)
+                .map(|value| value.to_string_lossy().into_owned())
+        })
+    });
+    Ok(Options {
+        names,
+        context: Some(directory),
+        build_arguments: build_arguments.collect::<Result<_, _>>()?,
+        host_environment: host_environment.collect(),
+        cache: match context.common.cache_mode(environment)? {
+            CacheMode::Enabled => Cache::Enabled,
+            CacheMode::Disabled => Cache::Disabled,
+            CacheMode::Rebuild => Cache::Rebuild,
+        },
+        emulation,
+        force_commands: force_commands(&arguments.force_cmd, emulation)?,
+        advise_force: !arguments.no_force_detect,
+        binds: parse_binds(&arguments.bind)?,
+        dry_run: arguments.dry_run,
+        platform: host_platform(context)?,
+    })
+}
+
+/// `--force`, else `$CH_IMAGE_FORCE`, else the default.
+fn emulation(option: Option<&str>, context: &Context) -> Result<Mode, Failure> {
+    let variable = context.environment.text(environment::CH_IMAGE_FORCE);
+    let Some(name) = option.or(variable.as_deref()) else {
+        return Ok(Mode::Seccomp);
+    };
+    if LATER_MODES.contains(&name) {
+        return Err(Failure::not_yet(format_args!("--force={name}")));
+    }
+    Ok(name.parse::<Mode>()?)
+}
+
+/// `--force-cmd`, which replaces the defaults of its mode.
+fn force_commands(given: &[String], mode: Mode) -> Result<Vec<ForceCommand>, Failure> {
+    match (mode, given) {
+        (Mode::Seccomp, []) => Ok(ForceCommand::defaults()),
+        (Mode::Seccomp, given) => Ok(given
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()?),
+        (Mode::None, []) => Ok(Vec::new()),
+        (Mode::None, _) => Err(Failure::new("--force-cmd needs --force=seccomp")),
+    }
+}
+
+/// The machine's own platform; building for others is yet to come.
+fn host_platform(context: &Context) -> Result<ch_oci::Platform, Failure> {
+    let text = context.arch();
+    match platform::wanted(text.as_deref(), &context.terminal)? {
+        Wanted::Host { platform, .. } => Ok(platform),
+        Wanted::Exact(platform) if platform.is_same_as(&platform::host(&context.terminal)) => {
+            Ok(platform)
+        }
+        Wanted::Exact(_) | Wanted::Yolo => {
+            let text = text.unwrap_or_default();
+            Err(Failure::not_yet(format_args!(
+                "build for another platform: {text}"
+            )))
+        }
+    }
+}

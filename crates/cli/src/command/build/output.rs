@@ -1,0 +1,97 @@
+//! What `RUN` commands write, as loud as the user wants it.
+
+use std::io::{self, Write as _};
+use std::sync::{Mutex, PoisonError};
+
+use ch_builder::Built;
+use ch_container::Stream;
+use ch_oci::Digest;
+
+use crate::failure::Failure;
+use crate::terminal::{Terminal, Verbosity};
+
+/// Takes the output of commands where it can't simply go to ours.
+///
+/// On a terminal with a live area whole lines are printed above it; with `-q` standard output is for the
+/// image's id alone; with more `-q` the commands are silent.
+pub(super) struct RunOutput<'t> {
+    terminal: &'t Terminal,
+    /// The beginning of a line, by stream.
+    unfinished: Mutex<[Vec<u8>; 2]>,
+}
+
+impl<'t> RunOutput<'t> {
+    /// As loud as `terminal` is.
+    pub(super) fn new(terminal: &'t Terminal) -> Self {
+        Self {
+            terminal,
+            unfinished: Mutex::default(),
+        }
+    }
+
+    /// Whether commands must not write to our own streams.
+    pub(super) fn is_needed(&self) -> bool {
+        self.terminal.has_live_area() || self.terminal.verbosity() <= Verbosity::QUIET
+    }
+
+    /// Takes a piece of what a command writes.
+    pub(super) fn take(&self, stream: Stream, bytes: &[u8]) {
+        let mut unfinished = self
+            .unfinished
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let line = &mut unfinished[stream as usize];
+        line.extend_from_slice(bytes);
+        if let Some(end) = line.iter().rposition(|byte| *byte == b'\n') {
+            let rest = line.split_off(end + 1);
+            self.write(stream, line);
+            *line = rest;
+        }
+    }
+
+    /// A command has ended: lines without an end end now.
+    pub(super) fn finish(&self) {
+        let mut unfinished = self
+            .unfinished
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for stream in [Stream::Output, Stream::Error] {
+            let mut line = std::mem::take(&mut unfinished[stream as usize]);
+            if !line.is_empty() {
+                line.push(b'\n');
+                self.write(stream, &line);
+            }
+        }
+    }
+
+    /// With `-q`, the image's id is all that is printed on standard output.
+    pub(super) fn print_result(&self, built: &Built) -> Result<(), Failure> {
+        match &built.image {
+            Some(image) if self.terminal.verbosity() == Verbosity::QUIET => self
+                .terminal
+                .output(format!("{}\n", Digest::of(&image.config))),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&self, stream: Stream, bytes: &[u8]) {
+        let verbosity = self.terminal.verbosity();
+        let silent = match stream {
+            Stream::Output => verbosity <= Verbosity::VERY_QUIET,
+            Stream::Error => verbosity <= Verbosity::SILENT,
+        };
+        let to_error = stream == Stream::Error || verbosity == Verbosity::QUIET;
+        if silent {
+            return;
+        }
+        // A reader that went away does not stop a build.
+        let _ = self.terminal.above_live_area(|| {
+            if to_error {
+                io::stderr().write_all(bytes)
+            } else {
+                let mut output = io::stdout().lock();
+                output.write_all(bytes).and_then(|()| output.flush())
+            }
+        });
+    }
+}

@@ -1,0 +1,203 @@
+//! Options and variables about registries, and the client that is made of them.
+
+mod prompt;
+mod sources;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ch_registry::{Authentication, Client, Notice, Options, Trust};
+use clap::Args;
+
+use crate::environment::{self, Environment};
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+/// The common options about registries, of one side of the sub-command.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(crate) struct RegistryArgs {
+    /// Use credentials whenever a registry asks for them
+    #[arg(long, conflicts_with = "no_auth")]
+    auth: bool,
+
+    /// Read credentials from this file only
+    #[arg(long, value_name = "FILE")]
+    authfile: Option<PathBuf>,
+
+    /// Never use credentials
+    #[arg(long)]
+    no_auth: bool,
+
+    /// Ask for the password every time, for one-time passwords
+    #[arg(long)]
+    password_many: bool,
+
+    /// Read the password of --username from standard input
+    #[arg(long)]
+    password_stdin: bool,
+
+    /// Allow plain HTTP, with credentials (dangerous)
+    #[arg(long)]
+    plain_http: bool,
+
+    /// Don't verify TLS certificates (dangerous)
+    #[arg(long, alias = "insecure")]
+    tls_no_verify: bool,
+
+    /// Whether to verify TLS certificates
+    #[arg(long, value_name = "BOOL", hide = true, action = clap::ArgAction::Set)]
+    tls_verify: Option<bool>,
+
+    /// User at the registry; implies --auth
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+}
+
+impl RegistryArgs {
+    /// What both sides say together.
+    pub(super) fn followed_by(self, after: Self) -> Self {
+        let decided = after.auth || after.no_auth;
+        Self {
+            auth: if decided { after.auth } else { self.auth },
+            authfile: after.authfile.or(self.authfile),
+            no_auth: if decided { after.no_auth } else { self.no_auth },
+            password_many: self.password_many || after.password_many,
+            password_stdin: self.password_stdin || after.password_stdin,
+            plain_http: self.plain_http || after.plain_http,
+            tls_no_verify: self.tls_no_verify || after.tls_no_verify,
+            tls_verify: after.tls_verify.or(self.tls_verify),
+            username: after.username.or(self.username),
+        }
+    }
+
+    /// A client that behaves so. It has spoken to nobody.
+    pub(super) fn client(
+        &self,
+        environment: &Environment,
+        terminal: &Arc<Terminal>,
+    ) -> Result<Client, Failure> {
+        let sources = sources::all(self, environment, terminal)?;
+        let standard_input_is_free = !self.password_stdin;
+        Ok(Client::new(Options {
+            authentication: self.authentication(environment),
+            sources,
+            prompt: Some(prompt::on_terminal(
+                Arc::clone(terminal),
+                standard_input_is_free,
+            )),
+            password_many: self.password_many,
+            trust: trust(environment),
+            certificate_directories: certificate_directories(environment),
+            verify_tls: !self.tls_no_verify && self.tls_verify != Some(false),
+            plain_http: self.plain_http,
+            notify: notify(Arc::clone(terminal)),
+            ..Options::default()
+        }))
+    }
+
+    /// Options win over `$CH_IMAGE_AUTH`; credentials that were given are meant to be used.
+    fn authentication(&self, environment: &Environment) -> Authentication {
+        let variable = environment.text(environment::CH_IMAGE_AUTH);
+        match (self, variable.as_deref()) {
+            (Self { no_auth: true, .. }, _) => Authentication::Anonymous,
+            (
+                Self { auth: true, .. }
+                | Self {
+                    username: Some(_), ..
+                },
+                _,
+            ) => Authentication::Required,
+            (_, Some("yes")) => Authentication::Required,
+            (_, Some("no")) => Authentication::Anonymous,
+            _ => Authentication::Automatic,
+        }
+    }
+}
+
+/// Whose certificates are believed: the first variable that is set replaces the machine's.
+fn trust(environment: &Environment) -> Trust {
+    let variables = [
+        environment::SSL_CERT_FILE,
+        environment::SSL_CERT_DIR,
+        environment::REQUESTS_CA_BUNDLE,
+        environment::CURL_CA_BUNDLE,
+    ];
+    let path = variables
+        .iter()
+        .find_map(|variable| environment.path(variable));
+    path.map_or(Trust::System, Trust::Only)
+}
+
+/// Where authorities for single registries are, the user's own first.
+fn certificate_directories(environment: &Environment) -> Vec<PathBuf> {
+    let own = environment.path(environment::HOME);
+    let own = own.map(|home| home.join(".config/containers/certs.d"));
+    let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
+    own.into_iter().chain(system).collect()
+}
+
+/// Shows what the client tells.
+fn notify(terminal: Arc<Terminal>) -> Arc<dyn Fn(Notice) + Send + Sync> {
+    Arc::new(move |notice| match notice {
+        Notice::BuiltInRoots => terminal.verbose(notice),
+        _ if notice.is_warning() => terminal.warning(notice),
+        _ => terminal.info(notice),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_about_authentication_win_over_the_variable() {
+        let none = RegistryArgs::default();
+        let auth = RegistryArgs {
+            auth: true,
+            ..RegistryArgs::default()
+        };
+        let no_auth = RegistryArgs {
+            no_auth: true,
+            ..RegistryArgs::default()
+        };
+        let named = RegistryArgs {
+            username: Some("u".into()),
+            ..RegistryArgs::default()
+        };
+        let cases = [
+            (&none, "", Authentication::Automatic),
+            (&none, "maybe", Authentication::Automatic),
+            (&none, "yes", Authentication::Required),
+            (&none, "no", Authentication::Anonymous),
+            (&auth, "no", Authentication::Required),
+            (&named, "no", Authentication::Required),
+            (&no_auth, "yes", Authentication::Anonymous),
+        ];
+        for (arguments, variable, expected) in cases {
+            let environment = [(environment::CH_IMAGE_AUTH, variable)]
+                .into_iter()
+                .collect();
+            assert_eq!(
+                arguments.authentication(&environment),
+                expected,
+                "{arguments:?} {variable}"
+            );
+        }
+        let after = auth.clone().followed_by(no_auth.clone());
+        assert_eq!(after, no_auth);
+    }
+
+    #[test]
+    fn the_first_variable_about_trust_counts() {
+        let environment = [
+            ("CURL_CA_BUNDLE", "/c"),
+            ("SSL_CERT_DIR", "/d"),
+            ("SSL_CERT_FILE", ""),
+        ];
+        assert_eq!(
+            trust(&environment.into_iter().collect()),
+            Trust::Only("/d".into())
+        );
+        assert_eq!(trust(&Environment::default()), Trust::System);
+    }
+}
