@@ -5,32 +5,35 @@ use super::flags::Flags;
 use super::form;
 use super::grammar::{Node, Rule, child};
 use crate::ast::{Add, Copy, CopySource, Files, Keyword};
+use crate::source::Word;
 
 /// Reads a `COPY`.
 pub(super) fn copy(node: &Node<'_>, context: &mut Context<'_>) -> Option<Copy> {
     let flags = Flags::read(node, Keyword::Copy, context);
-    let (mut sources, mut flags) = (arguments(node, Keyword::Copy, context), flags?);
+    let arguments = arguments(node, Keyword::Copy, context);
+    let mut flags = flags?;
     Some(Copy {
         from: flags.text("from"),
         parents: flags.boolean("parents").unwrap_or_default(),
-        files: files(sources.take()?, flags),
+        files: files(arguments?, flags),
     })
 }
 
 /// Reads an `ADD`.
 pub(super) fn add(node: &Node<'_>, context: &mut Context<'_>) -> Option<Add> {
     let flags = Flags::read(node, Keyword::Add, context);
-    let (mut sources, mut flags) = (arguments(node, Keyword::Add, context), flags?);
+    let arguments = arguments(node, Keyword::Add, context);
+    let mut flags = flags?;
     Some(Add {
         checksum: flags.text("checksum"),
         keep_git_dir: flags.boolean("keep-git-dir"),
         unpack: flags.boolean("unpack"),
-        files: files(sources.take()?, flags),
+        files: files(arguments?, flags),
     })
 }
 
 /// Sources and destination.
-type Arguments = (Vec<CopySource>, crate::source::Word);
+type Arguments = (Vec<CopySource>, Word);
 
 fn files((sources, destination): Arguments, mut flags: Flags) -> Files {
     Files {

@@ -10,7 +10,8 @@ use crate::source::Word;
 /// Reads a `HEALTHCHECK`.
 pub(super) fn healthcheck(node: &Node<'_>, context: &mut Context<'_>) -> Option<Healthcheck> {
     let flags = Flags::read(node, Keyword::Healthcheck, context);
-    let (test, mut flags) = (test(node, context), flags?);
+    let test = test(node, context);
+    let mut flags = flags?;
     let mut time = |name| {
         flags
             .text(name)
@@ -153,7 +154,7 @@ fn scaled(number: &str, scale: i64) -> Option<i64> {
     let mut total = whole.checked_mul(scale)?;
     let mut place = scale;
     for digit in fraction.bytes() {
-        // At most a thirteenth of the digits matter, so the product stays far from the limit.
+        // `place` is at most an hour, so nine times that is far from the limit.
         total = total.checked_add(i64::from(digit - b'0') * place / 10)?;
         place /= 10;
     }
