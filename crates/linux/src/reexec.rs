@@ -16,6 +16,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal, WaitOptions};
 
@@ -162,11 +163,11 @@ impl Executable {
         Self::open("/proc/self/exe".as_ref())
     }
 
-    /// Opens another executable that calls [`enter`].
+    /// Opens another executable that calls [`enter`]. It need not be readable.
     pub fn open(path: &OsStr) -> Result<Self, SyscallError> {
-        File::open(path)
-            .map(|file| Self(file.into()))
-            .map_err(|error| SyscallError::new("open", format!("{path:?}"), error))
+        rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+            .map(Self)
+            .map_err(|errno| SyscallError::new("open", format!("{path:?}"), errno))
     }
 
     /// Starts `program` as a new process.

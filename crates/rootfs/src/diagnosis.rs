@@ -6,6 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
+use ch_linux::SyscallError;
+
 const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
 const EAGAIN: i32 = 11;
@@ -13,6 +15,10 @@ const EACCES: i32 = 13;
 const EINVAL: i32 = 22;
 const ENOSPC: i32 = 28;
 const EUSERS: i32 = 87;
+
+/// What helps where the file system of the storage directory does not.
+const ELSEWHERE: &str =
+    "put the storage directory on a local disk or a tmpfs: -s DIR or $CH_IMAGE_STORAGE";
 
 /// One message and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,14 +213,12 @@ fn forbidden(by: &str, hint: &str) -> Diagnosis {
 /// Why an overlay on `storage` can't be mounted.
 pub(crate) fn of_overlay(storage: &Path, call: &str, errno: Option<i32>) -> Diagnosis {
     let storage = storage.display();
-    let elsewhere = "put the storage directory on a local disk or a tmpfs: -s DIR or \
-                     $CH_IMAGE_STORAGE";
     if call.contains("not supported as upperdir") {
         return Diagnosis::new(
             format!(
                 "not yet supported: storage directory {storage} on a file system that can't hold changes"
             ),
-            elsewhere,
+            ELSEWHERE,
         );
     }
     if errno == Some(EPERM) || call.contains("\"userxattr\"") {
@@ -239,6 +243,19 @@ pub(crate) fn of_overlay(storage: &Path, call: &str, errno: Option<i32>) -> Diag
         message: format!("can't mount layers of {storage}"),
         hint: None,
     }
+}
+
+/// Why an overlay on `storage` was mounted but does not work.
+pub(crate) fn of_changes(storage: &Path, error: Option<&SyscallError>) -> Diagnosis {
+    let storage = storage.display();
+    tracing::debug!("overlay on {storage} does not work: {error:?}");
+    Diagnosis::new(
+        format!(
+            "not yet supported: storage directory {storage} on a file system that can't hold \
+             removals and user attributes"
+        ),
+        ELSEWHERE,
+    )
 }
 
 fn read(path: &str) -> String {

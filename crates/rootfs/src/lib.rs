@@ -22,6 +22,7 @@ mod cover;
 mod diagnosis;
 mod mount_points;
 mod mounter;
+mod probe;
 mod resolve;
 mod scaffold;
 mod stack;

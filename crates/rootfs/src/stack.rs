@@ -1,8 +1,10 @@
 //! The layers of an image, as one looks through them.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use ch_linux::file::{self, Kind, OFlags};
 use ch_linux::{SyscallError, xattr};
@@ -41,47 +43,60 @@ pub enum StackError {
     },
 }
 
+/// What layers say of `/`. They never change, so each is asked once.
+#[derive(Debug, Default)]
+pub(crate) struct Roots(Mutex<HashMap<LayerId, Option<RootAttributes>>>);
+
+impl Roots {
+    /// The attributes that `layer` gives `/`, if it does, provided that it exists.
+    fn get(&self, storage: &Storage, id: &LayerId) -> Result<Option<RootAttributes>, StackError> {
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(root) = known().get(id) {
+            return Ok(root.clone());
+        }
+        let layer = storage.layers().get(id)?;
+        let layer = layer.ok_or_else(|| StackError::Missing { layer: id.clone() })?;
+        known().insert(id.clone(), layer.meta.root.clone());
+        Ok(layer.meta.root)
+    }
+}
+
 /// Layers over each other.
 #[derive(Debug)]
 pub(crate) struct Stack {
+    storage: Storage,
     /// Top first.
-    layers: Vec<(LayerId, OwnedFd)>,
+    layers: Vec<LayerId>,
     root: RootAttributes,
 }
 
 impl Stack {
-    /// Opens `layers`, bottom first.
-    pub(crate) fn open(storage: &Storage, layers: &[LayerId]) -> Result<Self, StackError> {
+    /// Checks that `layers`, bottom first, can be used together.
+    pub(crate) fn open(
+        storage: &Storage,
+        layers: &[LayerId],
+        roots: &Roots,
+    ) -> Result<Self, StackError> {
         if layers.len() > MOST_LAYERS {
             return Err(StackError::TooMany {
                 count: layers.len(),
             });
         }
         let mut root = None;
-        let mut opened = Vec::with_capacity(layers.len());
         for id in layers.iter().rev() {
-            let layer = storage
-                .layers()
-                .get(id)?
-                .ok_or_else(|| StackError::Missing { layer: id.clone() })?;
-            let files = file::open_directory_at(layer.directory(), "fs").map_err(|source| {
-                StackError::Look {
-                    layer: id.clone(),
-                    source,
-                }
-            })?;
-            opened.push((id.clone(), files));
-            root = root.or(layer.meta.root);
+            let own = roots.get(storage, id)?;
+            root = root.or(own);
         }
         Ok(Self {
-            layers: opened,
+            storage: storage.clone(),
+            layers: layers.iter().rev().cloned().collect(),
             root: root.unwrap_or_else(attributes::default_root),
         })
     }
 
     /// Where the layers are, relative to the storage directory; top first.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
-        self.layers.iter().map(|(id, _)| format!("layers/{id}/fs"))
+        self.layers.iter().map(place)
     }
 
     /// Attributes of `/`.
@@ -92,12 +107,17 @@ impl Stack {
     /// What the layers together have at `path`, which is relative and without `.` and `..`; links
     /// are not followed.
     pub(crate) fn find(&self, path: &Path) -> Result<Option<file::Status>, StackError> {
-        for (id, root) in &self.layers {
-            let look = || look(root, path);
-            match look().map_err(|source| StackError::Look {
+        for id in &self.layers {
+            let failed = |source| StackError::Look {
                 layer: id.clone(),
                 source,
-            })? {
+            };
+            let directory = self
+                .storage
+                .directory()
+                .directory(place(id))
+                .map_err(failed)?;
+            match look(&directory, path).map_err(failed)? {
                 Look::Found(status) => return Ok(Some(status)),
                 Look::Hidden => return Ok(None),
                 Look::Absent => {}
@@ -105,6 +125,11 @@ impl Stack {
         }
         Ok(None)
     }
+}
+
+/// Where the files of a layer are, relative to the storage directory.
+fn place(id: &LayerId) -> String {
+    format!("layers/{id}/fs")
 }
 
 /// What one layer says of a path.

@@ -14,7 +14,7 @@ use ch_storage::{Draft, LayerId, RootAttributes, Storage};
 
 use crate::diagnosis::{self, Diagnosis};
 use crate::mount_points::{Artificial, MountPoints};
-use crate::stack::Stack;
+use crate::stack::{Roots, Stack};
 use crate::{StackError, attributes, cover, scaffold};
 
 /// A root with an image's files that nobody can change.
@@ -79,7 +79,7 @@ pub fn mount_image(
     layers: &[LayerId],
     points: &MountPoints,
 ) -> Result<OwnedFd, ViewError> {
-    let stack = Stack::open(storage, layers)?;
+    let stack = Stack::open(storage, layers, &Roots::default())?;
     // The storage's own descriptor is of another mount namespace, which the kernel does not take.
     let lowers = stack
         .names()

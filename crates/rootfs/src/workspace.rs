@@ -18,7 +18,7 @@ use crate::mount_points::{Artificial, MountPoints};
 use crate::mounter::Layers;
 use crate::scaffold::ScaffoldError;
 use crate::stack::Stack;
-use crate::{MountError, Mounter, StackError, View, attributes, cover, scaffold};
+use crate::{Diagnosis, MountError, Mounter, StackError, View, attributes, cover, probe, scaffold};
 
 /// Why a step has no root to work in.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,9 @@ pub enum PrepareError {
     /// The stack can't be mounted.
     #[error(transparent)]
     Mount(#[from] MountError),
+    /// Overlays can be mounted, but do not work.
+    #[error("{}", .0.message)]
+    Unsuitable(Diagnosis),
 }
 
 impl PrepareError {
@@ -42,6 +45,7 @@ impl PrepareError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Mount(error) => error.hint(),
+            Self::Unsuitable(diagnosis) => diagnosis.hint.as_deref(),
             Self::Stack(_) | Self::Draft(_) | Self::Make(_) => None,
         }
     }
@@ -86,7 +90,8 @@ pub fn prepare(
     layers: &[LayerId],
     points: &MountPoints,
 ) -> Result<Workspace, PrepareError> {
-    let stack = Stack::open(storage, layers)?;
+    mounter.once_probed(|| probe::ensure(storage, mounter))?;
+    let stack = Stack::open(storage, layers, mounter.roots())?;
     let draft = storage.draft()?;
     let layer = draft.layer()?;
     attributes::apply(&layer.files, stack.root()).map_err(PrepareError::Make)?;
@@ -130,7 +135,7 @@ pub fn view(
     mounter: &Mounter,
     layers: &[LayerId],
 ) -> Result<View, PrepareError> {
-    let stack = Stack::open(storage, layers)?;
+    let stack = Stack::open(storage, layers, mounter.roots())?;
     let draft = storage.draft()?;
     // It gives the root its attributes, and a read-only overlay needs two lower directories anyway.
     let cover = draft

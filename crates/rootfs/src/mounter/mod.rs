@@ -18,6 +18,7 @@ use ch_linux::socket::{Message, Socket};
 use ch_storage::Storage;
 
 use crate::diagnosis::{self, Diagnosis, Surroundings};
+use crate::stack::Roots;
 pub(crate) use protocol::RemoteError;
 use protocol::{Reply, Request, Upper};
 
@@ -33,6 +34,8 @@ pub struct Mounter {
     socket: Mutex<Socket>,
     user_namespace: OwnedFd,
     storage: PathBuf,
+    roots: Roots,
+    probed: Mutex<bool>,
     child: Option<Child>,
 }
 
@@ -117,6 +120,8 @@ impl Mounter {
                 socket: Mutex::new(socket),
                 user_namespace,
                 storage: storage.path().to_owned(),
+                roots: Roots::default(),
+                probed: Mutex::new(false),
                 child: Some(child),
             }),
             answer => {
@@ -130,6 +135,21 @@ impl Mounter {
     /// The user namespace with one identity, for containers to join.
     pub fn user_namespace(&self) -> BorrowedFd<'_> {
         self.user_namespace.as_fd()
+    }
+
+    /// What is known of layers, for the time of a command.
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// Runs `probe` unless it was done with success before; the others wait meanwhile.
+    pub(crate) fn once_probed<E>(&self, probe: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*probed {
+            probe()?;
+            *probed = true;
+        }
+        Ok(())
     }
 
     /// Mounts an overlay, detached.

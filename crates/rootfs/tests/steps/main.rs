@@ -12,6 +12,7 @@ mod commit;
 mod fixture;
 mod kill;
 mod outside;
+mod refused;
 mod step;
 mod view;
 
@@ -21,18 +22,25 @@ use std::process::ExitCode;
 type Case = (&'static str, fn());
 
 fn main() -> ExitCode {
-    let programs = [ch_rootfs::MOUNTER, step::STEP, kill::BUILDER, view::VIEWER];
+    let programs = [
+        ch_rootfs::MOUNTER,
+        step::STEP,
+        kill::BUILDER,
+        view::VIEWER,
+        refused::REFUSED,
+    ];
     if let Some(status) = ch_linux::reexec::enter(&programs) {
         return status;
     }
     let chosen = std::env::args()
         .nth(1)
         .filter(|name| !name.starts_with('-'));
-    let sections: [(&str, &[Case]); 4] = [
+    let sections: [(&str, &[Case]); 5] = [
         ("layers.md §4, vectors V-cm", commit::CASES),
         ("layers.md §4, V-cm-10", kill::CASES),
         ("layers.md §5, written from outside", outside::CASES),
         ("roots to look at", view::CASES),
+        ("surroundings that refuse", refused::CASES),
     ];
     for (title, cases) in sections {
         let mut count = 0;
