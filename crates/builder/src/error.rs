@@ -5,7 +5,7 @@ use std::fmt;
 
 use ch_container::RunError;
 use ch_dockerfile::substitute::SubstituteError;
-use ch_dockerfile::{Source, Span};
+use ch_dockerfile::{Excerpt, Source, Span};
 use ch_linux::SyscallError;
 use ch_linux::signal::Signal;
 use ch_rootfs::SpawnError;
@@ -17,9 +17,12 @@ use crate::CopyError;
 /// Displays as one sentence, followed by the lines of the Dockerfile that it is about; the cause is
 /// the `source`.
 #[derive(Debug)]
-pub struct BuildError {
+pub struct BuildError(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     problem: Problem,
-    place: Option<(Source, Span)>,
+    excerpt: Option<Excerpt>,
     hint: Option<String>,
 }
 
@@ -142,25 +145,37 @@ impl Problem {
 }
 
 impl BuildError {
+    /// The sentence alone.
+    pub fn message(&self) -> String {
+        self.0.problem.to_string()
+    }
+
+    /// The lines of the Dockerfile that it is about.
+    pub fn excerpt(&self) -> Option<&Excerpt> {
+        self.0.excerpt.as_ref()
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.0.hint.as_deref()
     }
 
     /// What went wrong.
     pub fn problem(&self) -> &Problem {
-        &self.problem
+        &self.0.problem
     }
 
     /// The same error, at a place of the Dockerfile if it has none yet.
     pub(crate) fn at(mut self, source: &Source, span: Span) -> Self {
-        self.place.get_or_insert_with(|| (source.clone(), span));
+        self.0
+            .excerpt
+            .get_or_insert_with(|| Excerpt::new(source, span));
         self
     }
 
     /// The same error with advice, if there is any.
     pub(crate) fn with_any_hint(mut self, hint: Option<String>) -> Self {
-        self.hint = hint.or(self.hint);
+        self.0.hint = hint.or(self.0.hint);
         self
     }
 }
@@ -173,23 +188,27 @@ impl<P: Into<Problem>> From<P> for BuildError {
             Problem::Platform(error) => Some(error.hint().to_owned()),
             _ => None,
         };
-        Self {
+        Self(Box::new(Parts {
             problem,
-            place: None,
+            excerpt: None,
             hint,
-        }
+        }))
     }
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.problem.fmt(f)
+        self.0.problem.fmt(f)?;
+        match &self.0.excerpt {
+            Some(excerpt) => write!(f, "\n\n{excerpt}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.problem {
+        match &self.0.problem {
             // Their own text is part of ours.
             Problem::NotStarted(error) | Problem::Container(error) => error.source(),
             problem => problem.source(),

@@ -139,6 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::print_stdout, reason = "counts of vectors are read by people")]
     fn components_match_names() {
         // (vector, pattern, matching, not matching)
         let table: &[(&str, &str, &[&str], &[&str])] = &[

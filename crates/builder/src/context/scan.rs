@@ -165,9 +165,12 @@ pub(super) fn open_object(directory: &File, name: &OsStr) -> Result<(File, Statu
     Ok((object, status))
 }
 
+/// Name and value of an extended attribute.
+pub(super) type Attribute = (Vec<u8>, Vec<u8>);
+
 /// The attributes that are copied: `user.*`, but not those by which overlays and root emulation
 /// say what an object is.
-pub(super) fn user_attributes(object: impl AsFd) -> Result<Vec<(Vec<u8>, Vec<u8>)>, SyscallError> {
+pub(super) fn user_attributes(object: impl AsFd) -> Result<Vec<Attribute>, SyscallError> {
     const OURS: [&[u8]; 3] = [b"user.overlay.", b"user.containers.", b"user.chimage."];
     let mut attributes = Vec::new();
     for name in xattr::names(&object)? {

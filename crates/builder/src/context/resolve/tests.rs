@@ -1,3 +1,5 @@
+#![expect(clippy::print_stdout, reason = "counts of vectors are read by people")]
+
 use super::*;
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,3 +1,5 @@
+#![expect(clippy::print_stdout, reason = "counts of vectors are read by people")]
+
 use std::fs;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};

@@ -1,0 +1,300 @@
+//! What is executed again and what is not.
+
+use std::fs;
+use std::path::PathBuf;
+
+use ch_builder::{BuildArgument, Cache, Options};
+use ch_container::{Mount, Source};
+use ch_linux::reexec::Executable;
+use ch_storage::ImageRecord;
+
+use crate::Case;
+use crate::fixture::{Fixture, reference};
+
+pub(crate) const CASES: &[Case] = &[
+    (
+        "an_unchanged_build_hits_everywhere_and_writes_nothing",
+        unchanged,
+    ),
+    ("a_build_of_hits_starts_no_process", no_process),
+    ("a_changed_source_rebuilds_what_follows_it", changed_source),
+    ("a_touched_source_hits", touched_source),
+    ("what_a_run_cannot_notice_does_not_miss", unnoticed),
+    ("arguments_miss_where_they_are_defined", arguments),
+    ("cache_modes_read_and_write_as_they_say", modes),
+    ("a_dry_run_tells_and_does_nothing", dry_run),
+    (
+        "a_failed_build_keeps_its_good_steps_and_the_old_image",
+        failed,
+    ),
+    ("the_same_step_wanted_twice_runs_once", once),
+    ("an_image_built_upon_hits_by_what_it_is", upon),
+];
+
+/// The marks of the instruction lines.
+fn marks(transcript: &str) -> String {
+    let numbered = transcript.lines().filter(|line| {
+        line.get(..3)
+            .is_some_and(|number| number.trim().parse::<u32>().is_ok())
+    });
+    numbered.filter_map(|line| line.chars().nth(3)).collect()
+}
+
+fn image(fixture: &Fixture) -> ImageRecord {
+    fixture
+        .storage
+        .images()
+        .get(&reference("built"))
+        .unwrap()
+        .unwrap()
+}
+
+fn unchanged(fixture: &Fixture) {
+    fixture.write("f", "x");
+    let dockerfile = "FROM base\nENV A=1\nWORKDIR /w\nCOPY f .\nRUN cat f > g\nCMD [\"x\"]\n";
+    let first = fixture.build(dockerfile).good();
+    assert_eq!(marks(&first.transcript), "* ... ");
+    let (record, layers) = (image(fixture), listing(fixture, "layers"));
+    let second = fixture.build(dockerfile).good();
+    assert_eq!(marks(&second.transcript), "* *** ");
+    assert!(!second.transcript.contains("modified"));
+    assert_eq!(image(fixture), record);
+    assert_eq!(listing(fixture, "layers"), layers);
+}
+
+fn no_process(fixture: &Fixture) {
+    let steps: String = (0..20).map(|n| format!("RUN echo {n} > /{n}\n")).collect();
+    let dockerfile = format!("FROM base\n{steps}");
+    fixture.build(&dockerfile).good();
+    // Not a program: starting it would fail.
+    let nothing = Executable::open("/dev/null".as_ref()).unwrap();
+    let options = fixture.options();
+    let again = fixture.build_by(&nothing, &dockerfile, &options).good();
+    assert_eq!(marks(&again.transcript), "*".repeat(21));
+    let more = format!("{dockerfile}RUN true\n");
+    let error = fixture.build_by(&nothing, &more, &options).bad();
+    assert!(
+        error.starts_with("can't start the mounter process"),
+        "{error}"
+    );
+}
+
+fn listing(fixture: &Fixture, name: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(fixture.storage.path().join(name)).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+fn changed_source(fixture: &Fixture) {
+    let dockerfile = "FROM base\nRUN true\nCOPY greeting /\nRUN cat /greeting\n";
+    fixture.write("greeting", "hello\n");
+    fixture.build(dockerfile).good();
+    fixture.write("greeting", "goodbye\n");
+    let changed = fixture.build(dockerfile).good();
+    assert_eq!(marks(&changed.transcript), "**..");
+    assert!(changed.transcript.contains("\ngoodbye\n"));
+    fixture.write("greeting", "hello\n");
+    assert_eq!(marks(&fixture.build(dockerfile).good().transcript), "****");
+}
+
+fn touched_source(fixture: &Fixture) {
+    fixture.write("d/f", "x");
+    fixture.build("FROM base\nCOPY d /d\n").good();
+    fs::remove_file(fixture.path("d/f")).unwrap();
+    fixture.write("d/f", "x");
+    let again = fixture
+        .build("# a comment\nFROM base\nCOPY d   /d\n")
+        .good();
+    assert_eq!(marks(&again.transcript), "**");
+    fs::set_permissions(
+        fixture.path("d/f"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o700),
+    )
+    .unwrap();
+    let mode = fixture.build("FROM base\nCOPY d /d\n").good();
+    assert_eq!(marks(&mode.transcript), "*.");
+}
+
+fn unnoticed(fixture: &Fixture) {
+    fixture
+        .build("FROM base\nLABEL a=b\nCMD x\nEXPOSE 1\nRUN echo x > /x\n")
+        .good();
+    let again = fixture
+        .build("FROM base\nLABEL a=c\nENTRYPOINT [\"y\"]\nRUN echo x > /x\n")
+        .good();
+    assert_eq!(marks(&again.transcript), "*  *", "C16");
+    assert_eq!(
+        again
+            .config()
+            .config
+            .labels
+            .unwrap()
+            .get("a")
+            .map(String::as_str),
+        Some("c")
+    );
+    for (noticed, text) in [
+        ("ENV", "ENV a=b"),
+        ("USER", "USER 1"),
+        ("WORKDIR", "WORKDIR /bin"),
+    ] {
+        let again = fixture
+            .build(&format!("FROM base\n{text}\nRUN echo x > /x\n"))
+            .good();
+        assert!(marks(&again.transcript).ends_with('.'), "{noticed}");
+    }
+    let mut options = fixture.options();
+    options.host_environment = vec![("HTTP_PROXY".to_owned(), "http://p".to_owned())];
+    let again = fixture
+        .build_with("FROM base\nRUN echo x > /x\n", &options)
+        .good();
+    assert_eq!(marks(&again.transcript), "**", "C21");
+}
+
+fn arguments(fixture: &Fixture) {
+    let dockerfile = "FROM base\nRUN true\nARG V=1\nRUN echo v > /v\n";
+    let with = |value: &str| {
+        let mut options = fixture.options();
+        options.build_arguments = vec![BuildArgument {
+            name: "V".to_owned(),
+            value: value.to_owned(),
+        }];
+        marks(&fixture.build_with(dockerfile, &options).good().transcript)
+    };
+    assert_eq!(with("1"), "*. .");
+    assert_eq!(with("2"), "** .", "C15");
+    assert_eq!(with("1"), "** *");
+    assert_eq!(
+        marks(&fixture.build(dockerfile).good().transcript),
+        "** *",
+        "the same value by default"
+    );
+}
+
+fn modes(fixture: &Fixture) {
+    let dockerfile = "FROM base\nRUN cat /proc/sys/kernel/random/uuid > /random\n";
+    let with = |cache| {
+        let options = Options {
+            cache,
+            ..fixture.options()
+        };
+        let outcome = fixture.build_with(dockerfile, &options).good();
+        (marks(&outcome.transcript), fixture.inside("cat /random"))
+    };
+    let (mark, disabled) = with(Cache::Disabled);
+    assert_eq!(mark, "*.");
+    let (mark, first) = with(Cache::Enabled);
+    assert_eq!(mark, "*.", "--no-cache wrote nothing");
+    assert_ne!(first, disabled);
+    assert_eq!(with(Cache::Enabled), ("**".to_owned(), first.clone()));
+    let (mark, rebuilt) = with(Cache::Rebuild);
+    assert_eq!(mark, "*.");
+    assert_ne!(rebuilt, first);
+    assert_eq!(with(Cache::Enabled), ("**".to_owned(), rebuilt));
+}
+
+fn dry_run(fixture: &Fixture) {
+    fixture.build("FROM base\nRUN true\n").good();
+    let (record, layers) = (image(fixture), listing(fixture, "layers"));
+    let options = Options {
+        dry_run: true,
+        ..fixture.options()
+    };
+    let dockerfile = "FROM base\nRUN true\nRUN echo x > /x\n";
+    let told = fixture.build_with(dockerfile, &options).good();
+    assert_eq!(
+        told.transcript,
+        "  1* FROM base\n  2* RUN true\n  3. RUN echo x > /x\n"
+    );
+    let missing = fixture.build_with("FROM no/such\nRUN x\n", &options).good();
+    assert_eq!(missing.transcript, "  1. FROM no/such\n  2. RUN x\n");
+    assert_eq!(image(fixture), record);
+    assert_eq!(listing(fixture, "layers"), layers);
+}
+
+fn failed(fixture: &Fixture) {
+    fixture.build("FROM base\nRUN echo good > /state\n").good();
+    let record = image(fixture);
+    let dockerfile = "FROM base\nRUN echo bad > /state\nRUN exit 7\n";
+    let outcome = fixture.build(dockerfile);
+    assert!(
+        outcome
+            .bad()
+            .starts_with("build failed: RUN command exited with 7")
+    );
+    assert!(!outcome.transcript.contains("grown"));
+    assert_eq!(marks(&outcome.transcript), "*..");
+    assert_eq!(marks(&fixture.build(dockerfile).transcript), "**.");
+    assert_eq!(image(fixture), record);
+    let killed = fixture
+        .build("FROM base\nRUN [\"sh\", \"-c\", \"kill -9 $$\"]\n")
+        .bad();
+    assert!(
+        killed.starts_with("build failed: RUN command killed by SIGKILL (9)"),
+        "{killed}"
+    );
+    let missing = fixture
+        .build("FROM base\nRUN [\"no-such-program\"]\n")
+        .bad();
+    let want = "build failed: RUN can't be started: can't execve(2): no-such-program: No such file or directory";
+    assert!(missing.starts_with(want), "{missing}");
+}
+
+fn once(fixture: &Fixture) {
+    fixture.write("shared/count", "");
+    let mut options = fixture.options();
+    options.binds = vec![Mount {
+        target: "/shared".into(),
+        source: Source::Bind(fixture.path("shared")),
+        optional: false,
+    }];
+    let dockerfile = "FROM base\nRUN echo x >> /shared/count && sleep 1 && touch /done\n";
+    let build = |name: &str| {
+        let options = Options {
+            names: vec![reference(name)],
+            ..options.clone()
+        };
+        // The transcript is not shared between threads; each has its own build.
+        marks(&fixture.build_with(dockerfile, &options).good().transcript)
+    };
+    let mut found = std::thread::scope(|scope| {
+        let threads = [scope.spawn(|| build("one")), scope.spawn(|| build("two"))];
+        threads.map(|thread| thread.join().unwrap())
+    });
+    found.sort();
+    assert_eq!(found, ["**", "*."]);
+    assert_eq!(
+        fs::read_to_string(fixture.path("shared/count")).unwrap(),
+        "x\n"
+    );
+}
+
+fn upon(fixture: &Fixture) {
+    fixture
+        .build("FROM base\nENV A=1\nRUN echo x > /x\nLABEL a=b\n")
+        .good();
+    let child = Options {
+        names: vec![reference("child")],
+        ..fixture.options()
+    };
+    let dockerfile = "FROM built\nRUN echo y > /y\n";
+    assert_eq!(
+        marks(&fixture.build_with(dockerfile, &child).good().transcript),
+        "*."
+    );
+    fixture
+        .build("FROM base\nENV A=1\nRUN echo x > /x\nLABEL a=c\n")
+        .good();
+    assert_eq!(
+        marks(&fixture.build_with(dockerfile, &child).good().transcript),
+        "**"
+    );
+    fixture
+        .build("FROM base\nENV A=1\nRUN echo x > /x\nENV B=2\n")
+        .good();
+    assert_eq!(
+        marks(&fixture.build_with(dockerfile, &child).good().transcript),
+        "*."
+    );
+}

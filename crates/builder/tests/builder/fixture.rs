@@ -1,0 +1,212 @@
+//! A storage directory with an image called `base`, a context, and builds on them.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ch_builder::{BuildError, Built, Cache, Context, Event, ForceCommand, Options, build};
+use ch_container::{Stop, Stream};
+use ch_dockerfile::Source;
+use ch_emulation::Mode;
+use ch_linux::reexec::Executable;
+use ch_oci::{ImageConfig, Platform, Reference};
+use ch_storage::{
+    ImageLayer, ImageOrigin, ImageRecord, LayerId, LayerMeta, Options as StorageOptions, Storage,
+};
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+/// Everything that a case works with; gone when it ends.
+pub(crate) struct Fixture {
+    directory: TempDir,
+    pub(crate) storage: Storage,
+    pub(crate) stop: Stop,
+}
+
+/// What came of a build.
+pub(crate) struct Outcome {
+    pub(crate) result: Result<Built, BuildError>,
+    /// The lines that were told, and in between, what commands wrote.
+    pub(crate) transcript: String,
+    /// What commands wrote to standard output.
+    pub(crate) output: String,
+}
+
+impl Outcome {
+    /// The build must have succeeded.
+    pub(crate) fn good(self) -> Self {
+        if let Err(error) = &self.result {
+            panic!("{error}\n{error:?}\n{}", self.transcript);
+        }
+        self
+    }
+
+    /// The build must have failed; its message.
+    pub(crate) fn bad(&self) -> String {
+        self.result
+            .as_ref()
+            .expect_err(&self.transcript)
+            .to_string()
+    }
+
+    /// The config of the image.
+    pub(crate) fn config(&self) -> ImageConfig {
+        let image = self.result.as_ref().unwrap().image.as_ref().unwrap();
+        ImageConfig::parse(&image.config).unwrap()
+    }
+
+    /// The layers of the image.
+    pub(crate) fn layers(&self) -> Vec<LayerId> {
+        self.result
+            .as_ref()
+            .unwrap()
+            .image
+            .as_ref()
+            .unwrap()
+            .layer_ids()
+    }
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let options = StorageOptions {
+            sync: false,
+            ..StorageOptions::default()
+        };
+        let storage = Storage::open(&directory.path().join("storage"), options).unwrap();
+        fs::create_dir(directory.path().join("context")).unwrap();
+        let fixture = Self {
+            directory,
+            storage,
+            stop: Stop::new().unwrap(),
+        };
+        fixture.make_base();
+        fixture
+    }
+
+    /// A path of the context.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join("context").join(name)
+    }
+
+    /// Writes a file of the context.
+    pub(crate) fn write(&self, name: &str, content: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn make_base(&self) {
+        let draft = self.storage.draft().unwrap();
+        draft.layer().unwrap();
+        let files = draft.relative_path() + "/layer/fs";
+        ch_test_support::small_root(&self.storage.path().join(files));
+        let id = LayerId::random();
+        draft.publish_layer(&id, &LayerMeta::new()).unwrap();
+        let config = ImageConfig::new(&platform());
+        let record = ImageRecord {
+            name: reference("base"),
+            origin: ImageOrigin::Import,
+            identity: "imported:base".to_owned(),
+            config: config.to_bytes(),
+            manifest: None,
+            index: None,
+            source: None,
+            mirror: None,
+            state: None,
+            layers: vec![ImageLayer::made(id)],
+            created: Timestamp::now(),
+            incomplete: false,
+        };
+        self.storage.images().put(&record).unwrap();
+    }
+
+    /// Options of a build of `built` out of the context.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            names: vec![reference("built")],
+            context: Some(self.path("")),
+            build_arguments: Vec::new(),
+            host_environment: Vec::new(),
+            cache: Cache::Enabled,
+            emulation: Mode::Seccomp,
+            force_commands: ForceCommand::defaults(),
+            advise_force: true,
+            binds: Vec::new(),
+            dry_run: false,
+            platform: platform(),
+        }
+    }
+
+    /// Builds with the usual options.
+    pub(crate) fn build(&self, dockerfile: &str) -> Outcome {
+        self.build_with(dockerfile, &self.options())
+    }
+
+    pub(crate) fn build_with(&self, dockerfile: &str, options: &Options) -> Outcome {
+        self.build_by(&Executable::current().unwrap(), dockerfile, options)
+    }
+
+    /// Builds with processes of `executable`.
+    pub(crate) fn build_by(
+        &self,
+        executable: &Executable,
+        dockerfile: &str,
+        options: &Options,
+    ) -> Outcome {
+        let source = Source::new("Dockerfile", dockerfile);
+        let file = ch_dockerfile::parse(&source).unwrap();
+        let transcript = RefCell::new(String::new());
+        let output = RefCell::new(String::new());
+        let context = Context {
+            storage: &self.storage,
+            executable,
+            pull: &|reference| Err(format!("no network, so no {reference}").into()),
+            stop: &self.stop,
+            output: Some(&|stream: Stream, bytes: &[u8]| {
+                let text = String::from_utf8_lossy(bytes);
+                transcript.borrow_mut().push_str(&text);
+                if stream == Stream::Output {
+                    output.borrow_mut().push_str(&text);
+                }
+            }),
+        };
+        let events = |event: Event| {
+            // What the machine can't do is no part of what is tested.
+            if !matches!(event, Event::Note(_)) {
+                transcript.borrow_mut().push_str(&format!("{event}\n"));
+            }
+        };
+        let result = build(&context, &file, options, &events);
+        Outcome {
+            result,
+            transcript: transcript.into_inner(),
+            output: output.into_inner(),
+        }
+    }
+
+    /// What a command prints in the image `built`.
+    pub(crate) fn inside(&self, command: &str) -> String {
+        let options = Options {
+            names: vec![reference("throw-away")],
+            cache: Cache::Disabled,
+            ..self.options()
+        };
+        let dockerfile = format!("FROM built\nRUN {command}\n");
+        self.build_with(&dockerfile, &options).good().output
+    }
+}
+
+pub(crate) fn platform() -> Platform {
+    Platform::new("linux", "amd64", None)
+}
+
+pub(crate) fn reference(name: &str) -> Reference {
+    name.parse().unwrap()
+}
+
+/// What lies below a directory of the host.
+pub(crate) fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}

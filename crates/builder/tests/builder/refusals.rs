@@ -1,0 +1,135 @@
+//! What is refused, and when.
+
+use ch_builder::{BuildArgument, Options};
+use ch_emulation::Mode;
+
+use crate::Case;
+use crate::fixture::Fixture;
+
+pub(crate) const CASES: &[Case] = &[
+    (
+        "what_is_not_executed_is_refused_before_anything_is_done",
+        unsupported,
+    ),
+    ("words_without_meaning_are_refused", meaningless),
+    ("sources_that_are_not_there_are_named", sources),
+    ("unused_build_arguments_are_refused", arguments),
+    ("advice_is_given_where_it_helps", advice),
+];
+
+fn unsupported(fixture: &Fixture) {
+    let table = [
+        ("ADD x /", "ADD"),
+        ("HEALTHCHECK CMD true", "HEALTHCHECK"),
+        ("ONBUILD RUN true", "ONBUILD"),
+        ("COPY --chown=1:1 x /", "COPY --chown"),
+        ("COPY <<EOF /x\nEOF", "COPY of a here-document"),
+        ("RUN --mount=type=cache,target=/x true", "RUN --mount"),
+        ("RUN --network=none true", "RUN --network=none"),
+        (
+            "RUN <<EOF\n#!/bin/sh\nEOF",
+            "RUN of a here-document that starts with #!",
+        ),
+    ];
+    for (line, what) in table {
+        let outcome = fixture.build(&format!("FROM no/such/image\nRUN true\n{line}\n"));
+        let error = outcome.bad();
+        assert!(
+            error.starts_with(&format!("not yet supported: {what}")),
+            "{error}"
+        );
+        assert_eq!(outcome.transcript, "", "{line}");
+    }
+}
+
+fn meaningless(fixture: &Fixture) {
+    let table = [
+        ("ARG os\nFROM $os\n", "base name ($os) should not be blank"),
+        ("FROM Base\n", "image ref syntax, char 1: Base"),
+        (
+            "FROM no/such/image\n",
+            "can't get base image: no/such/image",
+        ),
+        ("FROM base\nENV A=${B?gone}\n", "ENV: "),
+        ("FROM base\nEXPOSE 99999\n", "invalid containerPort: 99999"),
+        ("FROM base\nEXPOSE 80/x\n", "invalid proto: x"),
+        (
+            "FROM base\nVOLUME /a $X\n",
+            "VOLUME specified can not be an empty string",
+        ),
+        ("FROM base\nSTOPSIGNAL FOO\n", "invalid signal: FOO"),
+        (
+            "FROM --platform=linux/s390x base\n",
+            "not yet supported: FROM --platform=linux/s390x",
+        ),
+    ];
+    for (dockerfile, want) in table {
+        let error = fixture.build(dockerfile).bad();
+        assert!(error.starts_with(want), "{dockerfile}: {error}");
+    }
+}
+
+fn sources(fixture: &Fixture) {
+    fixture.write("f", "f");
+    let table = [
+        ("COPY no /x", "source not found: no"),
+        ("COPY ../no /x", "can't COPY from outside context: ../no"),
+        (
+            "COPY f /etc/passwd/",
+            "can't COPY: not a directory: /etc/passwd",
+        ),
+        (
+            "COPY https://example.invalid/x /",
+            "source can't be a URL for COPY",
+        ),
+    ];
+    for (line, want) in table {
+        let error = fixture.build(&format!("FROM base\n{line}\n")).bad();
+        assert!(error.starts_with(want), "{line}: {error}");
+    }
+    let options = Options {
+        context: None,
+        ..fixture.options()
+    };
+    let error = fixture.build_with("FROM base\nCOPY f /\n", &options).bad();
+    assert!(
+        error.starts_with("no context because \"-\" given"),
+        "{error}"
+    );
+}
+
+fn arguments(fixture: &Fixture) {
+    let mut options = fixture.options();
+    options.build_arguments = ["USED", "ODD", "EVEN", "http_proxy"]
+        .map(|name| BuildArgument {
+            name: name.to_owned(),
+            value: String::new(),
+        })
+        .to_vec();
+    let error = fixture.build_with("FROM base\nARG USED\n", &options).bad();
+    assert!(
+        error.starts_with("--build-arg: not consumed: ODD EVEN"),
+        "{error}"
+    );
+}
+
+fn advice(fixture: &Fixture) {
+    let dockerfile = "FROM base\nRUN echo 12 > /etc/debian_version\nRUN dpkg -i x || exit 3\n";
+    let hint = |options: &Options| {
+        let outcome = fixture.build_with(dockerfile, options);
+        outcome.result.unwrap_err().hint().map(str::to_owned)
+    };
+    let none = Options {
+        emulation: Mode::None,
+        ..fixture.options()
+    };
+    assert_eq!(hint(&none).as_deref(), Some("--force may fix it"));
+    assert_eq!(
+        hint(&Options {
+            advise_force: false,
+            ..none
+        }),
+        None
+    );
+    assert_eq!(hint(&fixture.options()), None);
+}
