@@ -142,7 +142,7 @@ with_hints!(
     ch_builder::BuildError,
     ch_container::ExecError,
     ch_oci::ReferenceError,
-    ch_rootfs::SpawnError,
+    ch_registry::FetchError,
     ch_rootfs::ViewError,
     ch_storage::OpenError,
     ch_storage::RecordError,

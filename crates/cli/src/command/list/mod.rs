@@ -1,7 +1,9 @@
 //! `ch-image list`: what is stored, or everything about one image.
 
+mod remote;
+
 use ch_oci::{ImageConfig, Reference};
-use ch_storage::{ImageRecord, Storage};
+use ch_storage::ImageRecord;
 use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -30,8 +32,7 @@ pub(crate) struct ListArgs {
 pub(super) fn run(arguments: &ListArgs, context: &Context) -> Done {
     match &arguments.image {
         None => names(arguments.long, context),
-        Some(image) if arguments.local => details(&reference(image)?, context),
-        Some(_) => Err(Failure::not_yet("list IMAGE_REF without --local")),
+        Some(image) => details(&reference(image)?, arguments.local, context),
     }
 }
 
@@ -70,8 +71,22 @@ fn line(name: &str, width: usize, changed: Option<Timestamp>) -> String {
     }
 }
 
+/// What is known about one image, here and unless `local` in its registry. What is known here is printed
+/// even if the registry can't be reached.
+fn details(image: &Reference, local: bool, context: &Context) -> Done {
+    context.terminal.output(local_lines(image, context)?)?;
+    if local {
+        return Ok(());
+    }
+    let remote = image.remote(&context.registry_defaults()?);
+    context
+        .terminal
+        .output(format!("full remote ref:     {remote}\n"))?;
+    context.terminal.output(remote::lines(&remote, context)?)
+}
+
 /// What is known here about one image.
-fn details(image: &Reference, context: &Context) -> Done {
+fn local_lines(image: &Reference, context: &Context) -> Result<String, Failure> {
     let record = match context.existing_storage()? {
         Some(storage) => storage.images().get(image).map_err(advised)?,
         None => None,
@@ -82,10 +97,9 @@ fn details(image: &Reference, context: &Context) -> Done {
         format!("yes (state ID {})", state.to_string()[..4].to_uppercase())
     });
     let name = record.as_ref().map_or(image, |record| &record.name);
-    let text = format!(
+    Ok(format!(
         "details of image:    {name}\nin local storage:    {local}\nin build cache:      {cached}\n"
-    );
-    context.terminal.output(text)
+    ))
 }
 
 /// `yes (amd64), modified: Mon Nov 23 17:25:05 2026`.

@@ -15,7 +15,7 @@ use clap::Args;
 
 use super::context::reference;
 use super::{Context, Done, pull};
-use crate::failure::{Failure, advised};
+use crate::failure::advised;
 use crate::terminal::Terminal;
 use output::RunOutput;
 
