@@ -61,7 +61,7 @@ pub struct Options {
     pub password_many: bool,
     /// Whose certificates are believed.
     pub trust: Trust,
-    /// Directories with `HOST[:PORT]/*.crt`: further authorities for one registry each.
+    /// Directories with `HOST/*.crt` or `HOST:PORT/*.crt`: further authorities for one registry each.
     pub certificate_directories: Vec<PathBuf>,
     /// Check names and chains of certificates.
     pub verify_tls: bool,

@@ -17,7 +17,7 @@ const BUNDLES: [&str; 6] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// The authorities for `host` (`HOST` or `HOST:PORT`).
+/// The authorities for `host` (`HOST:PORT`).
 pub(crate) fn roots(options: &Options, host: &str) -> Result<RootCerts, FetchError> {
     let own = of_registry(options, host)?;
     let general = match &options.trust {
@@ -34,12 +34,15 @@ pub(crate) fn roots(options: &Options, host: &str) -> Result<RootCerts, FetchErr
     }
 }
 
-/// `*.crt` in the registry's own directories.
+/// `*.crt` in the directories of the registry, which are called `HOST:PORT` or `HOST`.
 fn of_registry(options: &Options, host: &str) -> Result<Vec<Certificate<'static>>, FetchError> {
+    let without_port = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let mut found = Vec::new();
     for directory in &options.certificate_directories {
-        for file in certificate_files(&directory.join(host)) {
-            found.extend(read(&file)?);
+        for name in [host, without_port] {
+            for file in certificate_files(&directory.join(name)) {
+                found.extend(read(&file)?);
+            }
         }
     }
     Ok(found)

@@ -111,7 +111,7 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
 #[test]
 fn entries_are_found_as_the_vectors_say() {
     for (name, json, reference, expected) in TABLE {
-        assert_eq!(look_up(json, reference), expected, "{name}");
+        assert_eq!(look_up(json, reference), *expected, "{name}");
     }
     println!("commands.md §4.3: {} rows", TABLE.len());
 }
