@@ -233,7 +233,7 @@ impl fmt::Debug for PartialDigest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
     /// Unknown algorithm, no digits, too many, or something that is no digit.
-    #[error("not a digest: {}", text.escape_default())]
+    #[error("not a digest: {}", crate::shown(text))]
     Syntax {
         /// What was given.
         text: String,

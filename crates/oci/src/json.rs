@@ -31,8 +31,11 @@ pub enum DocumentError {
         /// Path of the member, with `/` between levels.
         key: String,
     },
+    /// The manifest of images before 2016.
+    #[error("not yet supported: manifest schema version 1")]
+    Schema1,
     /// A kind of manifest that is not understood.
-    #[error("unsupported manifest schema version: {version}")]
+    #[error("unsupported manifest schema version: {}", crate::shown(version))]
     SchemaVersion {
         /// What the document said.
         version: String,

@@ -17,6 +17,7 @@ pub mod media_type;
 mod ordered;
 mod platform;
 mod reference;
+mod shown;
 
 pub use config::{Execution, History, ImageConfig, RootFs};
 pub use descriptor::Descriptor;
@@ -28,3 +29,4 @@ pub use platform::{Machine, Platform, PlatformError, SelectError, Wanted, amd64_
 pub use reference::{
     Host, Identity, Reference, ReferenceError, RegistryDefaults, RemoteReference, ReportFields,
 };
+pub use shown::shown;

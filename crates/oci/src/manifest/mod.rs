@@ -64,6 +64,7 @@ fn refuse_other_schemas(tree: &Value) -> Result<(), DocumentError> {
     match tree.get("schemaVersion") {
         None => Ok(()),
         Some(version) if version.as_u64() == Some(2) => Ok(()),
+        Some(version) if version.as_u64() == Some(1) => Err(DocumentError::Schema1),
         Some(version) => Err(DocumentError::SchemaVersion {
             version: version.to_string(),
         }),
@@ -200,7 +201,7 @@ fn limit(entries: &'static str, count: usize, limit: usize) -> Result<(), Docume
 
 /// A registry holds more than images: charts, signatures, documents.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a container image: {reference}: {}", media_type.escape_default())]
+#[error("not a container image: {reference}: {}", crate::shown(media_type))]
 pub struct NotAnImage {
     reference: String,
     media_type: String,

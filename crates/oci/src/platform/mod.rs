@@ -265,13 +265,13 @@ pub fn amd64_level() -> u8 {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlatformError {
     /// Operand of `--arch`.
-    #[error("invalid architecture: {}", text.escape_default())]
+    #[error("invalid architecture: {}", crate::shown(text))]
     Architecture {
         /// What was given.
         text: String,
     },
     /// Operand of `--platform`.
-    #[error("invalid platform: {}", text.escape_default())]
+    #[error("invalid platform: {}", crate::shown(text))]
     Platform {
         /// What was given.
         text: String,

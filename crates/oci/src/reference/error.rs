@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
     /// A character that no reference could continue with.
-    #[error("image ref syntax, char {at}: {}", reference.escape_debug())]
+    #[error("image ref syntax, char {at}: {}", crate::shown(reference))]
     Character {
         /// Position of the character, from 1.
         at: usize,
@@ -14,7 +14,7 @@ pub enum ReferenceError {
         hint: String,
     },
     /// The text stops where more must follow.
-    #[error("image ref syntax, at end: {}", reference.escape_debug())]
+    #[error("image ref syntax, at end: {}", crate::shown(reference))]
     End {
         /// The text given.
         reference: String,
@@ -25,7 +25,10 @@ pub enum ReferenceError {
     #[error("image ref too long")]
     TooLong,
     /// A `$` that nothing has replaced.
-    #[error("image reference contains an undefined variable: {}", reference.escape_debug())]
+    #[error(
+        "image reference contains an undefined variable: {}",
+        crate::shown(reference)
+    )]
     UndefinedVariable {
         /// The text given.
         reference: String,
