@@ -1,13 +1,13 @@
 //! The processes behind the steps: the mounter, started by the first step that is no hit, and one
 //! container per `RUN`.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 use ch_container::{Abilities, End, MountPoint, Outcome, Output, RunError, Spec, Stream};
 use ch_emulation::Mode;
 use ch_linux::signal::Signal;
 use ch_rootfs::{MountPoints, Mounter, PlaceKind, PrepareError, Workspace};
-use ch_storage::LayerId;
+use ch_storage::{LayerId, Lease};
 
 use crate::build::Context;
 use crate::error::{BuildError, Problem};
@@ -20,6 +20,8 @@ pub(crate) struct Machinery<'a> {
     options: &'a Options,
     events: &'a dyn Fn(Event),
     mounter: OnceCell<Mounter>,
+    /// Keeps others from freeing the layers of the latest workspace.
+    lease: RefCell<Option<Lease>>,
     abilities: Abilities,
 }
 
@@ -34,6 +36,7 @@ impl<'a> Machinery<'a> {
             options,
             events,
             mounter: OnceCell::new(),
+            lease: RefCell::new(None),
             abilities: Abilities::default(),
         }
     }
@@ -44,6 +47,9 @@ impl<'a> Machinery<'a> {
         layers: &[LayerId],
         points: &[MountPoint],
     ) -> Result<Workspace, BuildError> {
+        let lease = self.context.storage.lease(layers);
+        let lease = lease.map_err(Problem::files("can't mount the image"))?;
+        self.lease.replace(Some(lease));
         let mut places = MountPoints::none();
         for point in points {
             let kind = if point.directory {

@@ -4,21 +4,25 @@
 //! is replaced, never followed. An object that would not change is not written, so that it is not
 //! in the layer. Attributes of directories come last, deepest first.
 
+mod likeness;
+
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, BufRead as _, Seek as _};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use ch_linux::file::{self, Kind, OFlags, Status};
-use ch_linux::{SyscallError, in_root, xattr};
-use ch_ownership::{Kind as BelievedKind, Override, Place};
+use ch_linux::{SyscallError, in_root};
+use ch_ownership::Kind as BelievedKind;
 
 use super::destination::{self, Destination, absolute, ensure_directory};
 use super::error::CopyError;
 use super::resolve::Operand;
 use super::scan::{open_object, sorted_entries, user_attributes};
+use likeness::{
+    agrees, as_roots, believe, copy_attributes, copy_content, remove_tree, same_content,
+};
 
 /// Copies the operands to `destination` below `root`.
 pub(crate) fn copy(
@@ -300,103 +304,6 @@ fn special(status: &Status, directory: &File, name: &OsStr) -> Result<(), Syscal
         believe(&File::from(made), &believed)?;
     }
     file::set_modified_at(directory, name, status.modified)
-}
-
-/// What the image is to believe of a copy: root's, with the mode of the original.
-fn as_roots(status: &Status) -> Override {
-    let kind = match status.kind {
-        Kind::Directory => BelievedKind::Directory,
-        Kind::Symlink => BelievedKind::Symlink,
-        Kind::Fifo => BelievedKind::Pipe,
-        Kind::Socket => BelievedKind::Socket,
-        Kind::Character => BelievedKind::Character(status.device),
-        Kind::Block => BelievedKind::Block(status.device),
-        Kind::File | Kind::Unknown => BelievedKind::File,
-    };
-    Override {
-        uid: 0,
-        gid: 0,
-        mode: status.mode,
-        kind,
-    }
-}
-
-/// Lets the image believe it of an object. Where the file system has no attributes, only the mode on
-/// disk is left of it.
-fn believe(made: &File, believed: &Override) -> Result<(), SyscallError> {
-    match ch_ownership::remember(made, believed)? {
-        Place::Object | Place::Owners => Ok(()),
-    }
-}
-
-/// Whether the image believes of `there` what it would of a copy of the original.
-fn agrees(there: &File, original: &Status) -> Result<bool, SyscallError> {
-    let status = file::status(there)?;
-    // An attribute that can't be read is replaced by the copy.
-    Ok(ch_ownership::believed(there, &status).is_ok_and(|believed| believed == as_roots(original)))
-}
-
-fn copy_attributes(source: &File, made: &File) -> Result<(), SyscallError> {
-    for (name, value) in user_attributes(source)? {
-        xattr::set(made, &name, &value)?;
-    }
-    Ok(())
-}
-
-/// The content, by sharing blocks where the file system can, else by the kernel's own copy.
-fn copy_content(source: &File, made: &File, shown: &Path, path: &Path) -> Result<(), CopyError> {
-    if file::try_reflink(made, source) {
-        return Ok(());
-    }
-    let copied = (|| {
-        let (mut from, mut to) = (source, made);
-        from.rewind()?;
-        io::copy(&mut from, &mut to)
-    })();
-    copied.map(drop).map_err(|error| CopyError::Write {
-        path: absolute(path),
-        source: SyscallError::new("copy_file_range", format!("{}", shown.display()), error),
-    })
-}
-
-fn same_content(one: &File, other: &File) -> Result<bool, SyscallError> {
-    let failed = |error| SyscallError::new("read", String::new(), error);
-    let (mut one_file, mut other_file) = (one, other);
-    one_file.rewind().map_err(failed)?;
-    other_file.rewind().map_err(failed)?;
-    let mut one = io::BufReader::with_capacity(64 * 1024, one_file);
-    let mut other = io::BufReader::with_capacity(64 * 1024, other_file);
-    loop {
-        let (a, b) = (
-            one.fill_buf().map_err(failed)?,
-            other.fill_buf().map_err(failed)?,
-        );
-        let length = a.len().min(b.len());
-        if length == 0 {
-            return Ok(a.is_empty() && b.is_empty());
-        }
-        if a[..length] != b[..length] {
-            return Ok(false);
-        }
-        one.consume(length);
-        other.consume(length);
-    }
-}
-
-/// Removes a directory of the image with everything in it.
-///
-/// By plain descent: moving directories about, as the deletion of a draft does, is what an overlay
-/// refuses for directories of lower layers.
-fn remove_tree(directory: &File, name: &OsStr) -> Result<(), SyscallError> {
-    let tree: File = file::open_directory_at(directory, name)?.into();
-    for (name, kind) in sorted_entries(&tree)? {
-        if kind == Kind::Directory {
-            remove_tree(&tree, &name)?;
-        } else {
-            file::remove_file_at(&tree, &name)?;
-        }
-    }
-    file::remove_directory_at(directory, name)
 }
 
 fn writing(path: &Path) -> impl Fn(SyscallError) -> CopyError {

@@ -4,11 +4,11 @@
 //! Otherwise the step is executed by whoever gets its key lock first, and the layers it leaves are
 //! published together with the state. The image record comes last, when all that it names exists.
 
-use ch_container::MountPoint;
+mod cache;
+
 use ch_dockerfile::ast::{Command, Copy, Header, Instruction, Run};
 use ch_oci::{ImageConfig, Reference};
 use ch_rootfs::Workspace;
-use ch_storage::{Key, LayerId, StateId, StateRecord};
 use jiff::Timestamp;
 
 use crate::build::{Built, Context};
@@ -21,7 +21,8 @@ use crate::record;
 use crate::stage::{Stage, Words};
 use crate::step::metadata::{self, Applied};
 use crate::step::{copy, run, workdir};
-use crate::{Cache, Event, Mark, Options};
+use crate::{Event, Mark, Options};
+use cache::Step;
 
 /// A build while it goes on.
 pub(crate) struct Schedule<'a> {
@@ -40,24 +41,6 @@ pub(crate) struct Schedule<'a> {
     warned_of_user: bool,
     /// Finished stages, by their number in the Dockerfile.
     finished: Vec<(usize, Stage)>,
-}
-
-/// An instruction that is executed on files, ready to be looked up.
-struct Step<'s> {
-    /// The state it leads to.
-    state: StateId,
-    /// Its line of the history.
-    history: String,
-    /// Where things are mounted while it is executed.
-    mount_points: Vec<MountPoint>,
-    /// What is done to the files.
-    execute: &'s dyn Fn(&Machinery<'_>, &Workspace) -> Result<(), BuildError>,
-}
-
-/// What a step has led to.
-struct Outcome {
-    layers: Vec<LayerId>,
-    created: Timestamp,
 }
 
 impl<'a> Schedule<'a> {
@@ -343,90 +326,6 @@ impl<'a> Schedule<'a> {
         }
         stage.config.config.working_dir = Some(path);
         Ok(())
-    }
-
-    /// Takes a step's result from the cache or makes it, and says which.
-    fn step(
-        &mut self,
-        header: &Header,
-        step: Step<'_>,
-        stage: &mut Stage,
-    ) -> Result<Mark, BuildError> {
-        let may_read = self.options.cache == Cache::Enabled;
-        let mut mark = Mark::Hit;
-        let mut cached = if may_read {
-            self.cached(&step.state)?
-        } else {
-            None
-        };
-        if cached.is_none() && self.options.dry_run {
-            self.tell(header, Mark::Executed);
-            stage.state = step.state;
-            return Ok(Mark::Neither);
-        }
-        // Whoever comes second waits here and finds the other's result.
-        let mut once = None;
-        if cached.is_none() && self.options.cache != Cache::Disabled {
-            let lock = self.context.storage.once(&Key::State(&step.state));
-            once = Some(lock.map_err(Problem::files("can't lock the build cache"))?);
-            cached = if may_read {
-                self.cached(&step.state)?
-            } else {
-                None
-            };
-        }
-        let outcome = match cached {
-            Some(outcome) => {
-                self.tell(header, Mark::Hit);
-                outcome
-            }
-            None => {
-                mark = Mark::Executed;
-                self.tell(header, Mark::Executed);
-                self.execute(header, &step, stage)?
-            }
-        };
-        drop(once);
-        let made_layer = outcome.layers != stage.layers;
-        stage.layers = outcome.layers;
-        stage.remember(step.history, &outcome.created.to_string(), made_layer);
-        stage.state = step.state;
-        Ok(mark)
-    }
-
-    fn cached(&self, state: &StateId) -> Result<Option<Outcome>, BuildError> {
-        let found = self.context.storage.states().get(state);
-        let found = found.map_err(Problem::files("can't read the build cache"))?;
-        Ok(found.map(|record| Outcome {
-            layers: record.layers,
-            created: record.created,
-        }))
-    }
-
-    fn execute(
-        &mut self,
-        header: &Header,
-        step: &Step<'_>,
-        stage: &Stage,
-    ) -> Result<Outcome, BuildError> {
-        let workspace = self
-            .machinery
-            .workspace(&stage.layers, &step.mount_points)?;
-        (step.execute)(&self.machinery, &workspace)?;
-        let mut layers = stage.layers.clone();
-        layers.extend(self.machinery.commit(workspace)?);
-        let created = Timestamp::now();
-        if self.options.cache != Cache::Disabled {
-            let record = StateRecord {
-                parent: Some(stage.state.clone()),
-                instruction: header.to_string(),
-                layers: layers.clone(),
-                created,
-            };
-            let put = self.context.storage.states().put(&step.state, &record);
-            put.map_err(Problem::files("can't write the build cache"))?;
-        }
-        Ok(Outcome { layers, created })
     }
 
     /// The line of the next instruction.

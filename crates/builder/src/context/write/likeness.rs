@@ -1,0 +1,116 @@
+//! What makes a copy like its original: owner, mode, attributes, content.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead as _, Seek as _};
+use std::path::Path;
+
+use ch_linux::file::{self, Kind, Status};
+use ch_linux::{SyscallError, xattr};
+use ch_ownership::{Kind as BelievedKind, Override, Place};
+
+use super::super::destination::absolute;
+use super::super::error::CopyError;
+use super::super::scan::{sorted_entries, user_attributes};
+
+/// What the image is to believe of a copy: root's, with the mode of the original.
+pub(super) fn as_roots(status: &Status) -> Override {
+    let kind = match status.kind {
+        Kind::Directory => BelievedKind::Directory,
+        Kind::Symlink => BelievedKind::Symlink,
+        Kind::Fifo => BelievedKind::Pipe,
+        Kind::Socket => BelievedKind::Socket,
+        Kind::Character => BelievedKind::Character(status.device),
+        Kind::Block => BelievedKind::Block(status.device),
+        Kind::File | Kind::Unknown => BelievedKind::File,
+    };
+    Override {
+        uid: 0,
+        gid: 0,
+        mode: status.mode,
+        kind,
+    }
+}
+
+/// Lets the image believe it of an object. Where the file system has no attributes, only the mode on
+/// disk is left of it.
+pub(super) fn believe(made: &File, believed: &Override) -> Result<(), SyscallError> {
+    match ch_ownership::remember(made, believed)? {
+        Place::Object | Place::Owners => Ok(()),
+    }
+}
+
+/// Whether the image believes of `there` what it would of a copy of the original.
+pub(super) fn agrees(there: &File, original: &Status) -> Result<bool, SyscallError> {
+    let status = file::status(there)?;
+    // An attribute that can't be read is replaced by the copy.
+    Ok(ch_ownership::believed(there, &status).is_ok_and(|believed| believed == as_roots(original)))
+}
+
+pub(super) fn copy_attributes(source: &File, made: &File) -> Result<(), SyscallError> {
+    for (name, value) in user_attributes(source)? {
+        xattr::set(made, &name, &value)?;
+    }
+    Ok(())
+}
+
+/// The content, by sharing blocks where the file system can, else by the kernel's own copy.
+pub(super) fn copy_content(
+    source: &File,
+    made: &File,
+    shown: &Path,
+    path: &Path,
+) -> Result<(), CopyError> {
+    if file::try_reflink(made, source) {
+        return Ok(());
+    }
+    let copied = (|| {
+        let (mut from, mut to) = (source, made);
+        from.rewind()?;
+        io::copy(&mut from, &mut to)
+    })();
+    copied.map(drop).map_err(|error| CopyError::Write {
+        path: absolute(path),
+        source: SyscallError::new("copy_file_range", format!("{}", shown.display()), error),
+    })
+}
+
+pub(super) fn same_content(one: &File, other: &File) -> Result<bool, SyscallError> {
+    let failed = |error| SyscallError::new("read", String::new(), error);
+    let (mut one_file, mut other_file) = (one, other);
+    one_file.rewind().map_err(failed)?;
+    other_file.rewind().map_err(failed)?;
+    let mut one = io::BufReader::with_capacity(64 * 1024, one_file);
+    let mut other = io::BufReader::with_capacity(64 * 1024, other_file);
+    loop {
+        let (a, b) = (
+            one.fill_buf().map_err(failed)?,
+            other.fill_buf().map_err(failed)?,
+        );
+        let length = a.len().min(b.len());
+        if length == 0 {
+            return Ok(a.is_empty() && b.is_empty());
+        }
+        if a[..length] != b[..length] {
+            return Ok(false);
+        }
+        one.consume(length);
+        other.consume(length);
+    }
+}
+
+/// Removes a directory of the image with everything in it.
+///
+/// By plain descent: moving directories about, as the deletion of a draft does, is what an overlay
+/// refuses for directories of lower layers.
+pub(super) fn remove_tree(directory: &File, name: &OsStr) -> Result<(), SyscallError> {
+    let tree: File = file::open_directory_at(directory, name)?.into();
+    for (name, kind) in sorted_entries(&tree)? {
+        if kind == Kind::Directory {
+            remove_tree(&tree, &name)?;
+        } else {
+            file::remove_file_at(&tree, &name)?;
+        }
+    }
+    file::remove_directory_at(directory, name)
+}

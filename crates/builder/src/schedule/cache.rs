@@ -1,0 +1,117 @@
+//! One step: looked up by its state, and executed if it is not there.
+
+use ch_container::MountPoint;
+use ch_dockerfile::ast::Header;
+use ch_rootfs::Workspace;
+use ch_storage::{Key, LayerId, StateId, StateRecord};
+use jiff::Timestamp;
+
+use super::Schedule;
+use crate::error::{BuildError, Problem};
+use crate::machinery::Machinery;
+use crate::stage::Stage;
+use crate::{Cache, Mark};
+
+/// An instruction that is executed on files, ready to be looked up.
+pub(super) struct Step<'s> {
+    /// The state it leads to.
+    pub(super) state: StateId,
+    /// Its line of the history.
+    pub(super) history: String,
+    /// Where things are mounted while it is executed.
+    pub(super) mount_points: Vec<MountPoint>,
+    /// What is done to the files.
+    pub(super) execute: &'s dyn Fn(&Machinery<'_>, &Workspace) -> Result<(), BuildError>,
+}
+
+/// What a step has led to.
+struct Outcome {
+    layers: Vec<LayerId>,
+    created: Timestamp,
+}
+
+impl Schedule<'_> {
+    /// Takes a step's result from the cache or makes it, and says which.
+    pub(super) fn step(
+        &mut self,
+        header: &Header,
+        step: Step<'_>,
+        stage: &mut Stage,
+    ) -> Result<Mark, BuildError> {
+        let may_read = self.options.cache == Cache::Enabled;
+        let mut mark = Mark::Hit;
+        let mut cached = if may_read {
+            self.cached(&step.state)?
+        } else {
+            None
+        };
+        if cached.is_none() && self.options.dry_run {
+            self.tell(header, Mark::Executed);
+            stage.state = step.state;
+            return Ok(Mark::Neither);
+        }
+        // Whoever comes second waits here and finds the other's result.
+        let mut once = None;
+        if cached.is_none() && self.options.cache != Cache::Disabled {
+            let lock = self.context.storage.once(&Key::State(&step.state));
+            once = Some(lock.map_err(Problem::files("can't lock the build cache"))?);
+            cached = if may_read {
+                self.cached(&step.state)?
+            } else {
+                None
+            };
+        }
+        let outcome = match cached {
+            Some(outcome) => {
+                self.tell(header, Mark::Hit);
+                outcome
+            }
+            None => {
+                mark = Mark::Executed;
+                self.tell(header, Mark::Executed);
+                self.execute(header, &step, stage)?
+            }
+        };
+        drop(once);
+        let made_layer = outcome.layers != stage.layers;
+        stage.layers = outcome.layers;
+        stage.remember(step.history, &outcome.created.to_string(), made_layer);
+        stage.state = step.state;
+        Ok(mark)
+    }
+
+    fn cached(&self, state: &StateId) -> Result<Option<Outcome>, BuildError> {
+        let found = self.context.storage.states().get(state);
+        let found = found.map_err(Problem::files("can't read the build cache"))?;
+        Ok(found.map(|record| Outcome {
+            layers: record.layers,
+            created: record.created,
+        }))
+    }
+
+    fn execute(
+        &mut self,
+        header: &Header,
+        step: &Step<'_>,
+        stage: &Stage,
+    ) -> Result<Outcome, BuildError> {
+        let workspace = self
+            .machinery
+            .workspace(&stage.layers, &step.mount_points)?;
+        (step.execute)(&self.machinery, &workspace)?;
+        let mut layers = stage.layers.clone();
+        layers.extend(self.machinery.commit(workspace)?);
+        let created = Timestamp::now();
+        if self.options.cache != Cache::Disabled {
+            let record = StateRecord {
+                parent: Some(stage.state.clone()),
+                instruction: header.to_string(),
+                layers: layers.clone(),
+                created,
+            };
+            let put = self.context.storage.states().put(&step.state, &record);
+            put.map_err(Problem::files("can't write the build cache"))?;
+        }
+        Ok(Outcome { layers, created })
+    }
+}
