@@ -1,1 +1,17 @@
-//! transfer.
+//! Whole images in and out of the storage directory.
+//!
+//! [`pull`] brings an image from a registry, [`import`] one from a directory or an archive. What they
+//! are doing is told by [`Event`]s; nothing is printed here.
+//!
+//! Invariants: an image record is stored last, so an image is there whole or not at all, and an earlier
+//! image of that name stays until the new one is complete; what was complete when something failed
+//! stays and is not fetched again.
+
+mod event;
+mod import;
+mod meta;
+mod pull;
+
+pub use event::{Event, LayerEvent, LayerLabel};
+pub use import::{ImportError, ImportOptions, Imported, Source, import};
+pub use pull::{LayerDownloadError, PullError, PullOptions, Pulled, pull};

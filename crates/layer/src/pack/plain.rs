@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use ch_linux::file::{self, Kind, OFlags, Status};
+use ch_linux::namespace::Identity;
 use ch_linux::{SyscallError, xattr};
 use ch_ownership::{OVERRIDE_STAT, Override};
 
@@ -54,11 +55,7 @@ pub struct Packed {
 pub fn pack_plain(root: impl AsFd, output: impl Write) -> Result<Packed, PackError> {
     let mut packer = Packer {
         writer: Writer::new(output),
-        caller: {
-            let ch_linux::namespace::Identity { uid, gid } =
-                ch_linux::namespace::Identity::current();
-            (uid, gid)
-        },
+        caller: Identity::current(),
         names: HashMap::new(),
         packed: Packed::default(),
         piece: vec![0; PIECE],
@@ -76,7 +73,7 @@ fn unreadable(path: &[u8]) -> impl FnOnce(SyscallError) -> PackError + use<> {
 
 struct Packer<W> {
     writer: Writer<W>,
-    caller: (u32, u32),
+    caller: Identity,
     /// First names of files with several, by file system and inode.
     names: HashMap<(u64, u64), Vec<u8>>,
     packed: Packed,
@@ -219,8 +216,8 @@ impl<W: Write> Packer<W> {
     fn member(&self, path: &[u8], status: &Status, believed: Option<Override>) -> Member {
         let own = |id, caller| if id == caller { 0 } else { id };
         let plain = (
-            own(status.uid, self.caller.0),
-            own(status.gid, self.caller.1),
+            own(status.uid, self.caller.uid),
+            own(status.gid, self.caller.gid),
             status.mode,
         );
         let (uid, gid, mode) = believed.map_or(plain, |believed| {

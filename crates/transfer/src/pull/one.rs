@@ -1,0 +1,259 @@
+//! One layer, from the registry or from the blob that is here, into files.
+
+use std::io::{self, BufWriter, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ch_layer::{Destination, UnpackError, Unpacked};
+use ch_linux::tree::Directory;
+use ch_oci::{Digest, RemoteReference};
+use ch_registry::Blob;
+use ch_storage::{BlobDraft, Draft, Key, LayerId, PublishError};
+
+use super::error::Received;
+use super::layers::Planned;
+use super::{LayerDownloadError, Pull, PullError, Tell};
+use crate::event::{Event, LayerEvent, LayerLabel};
+use crate::meta;
+
+/// Bytes of a blob that are written at once.
+const WRITE: usize = 256 * 1024;
+/// Bytes between two reports of progress.
+const REPORT: u64 = 512 * 1024;
+
+/// What became of a layer.
+pub(super) enum Fetched {
+    /// It was here.
+    Existing(LayerId),
+    /// It is here now.
+    Unpacked {
+        /// Its name.
+        id: LayerId,
+        /// What could not be kept.
+        warnings: Vec<String>,
+    },
+    /// Its files are here, but depend on the layers below.
+    Unsettled(Unsettled),
+}
+
+/// A layer that has to be adjusted to those below it.
+pub(super) struct Unsettled {
+    pub(super) draft: Draft,
+    pub(super) files: Directory,
+    pub(super) unpacked: Unpacked,
+}
+
+/// Brings one layer into the storage directory, unless it is there.
+pub(super) fn fetch(
+    pull: &Pull<'_>,
+    layer: &Planned,
+    stop: &AtomicBool,
+) -> Result<Fetched, PullError> {
+    if let Some(id) = existing(pull, layer)? {
+        return Ok(Fetched::Existing(id));
+    }
+    // Whoever else wants the same waits here, and then finds it.
+    let _lock = pull
+        .storage
+        .once(&Key::Blob(&layer.blob.digest))
+        .map_err(PullError::Lock)?;
+    if let Some(id) = existing(pull, layer)? {
+        return Ok(Fetched::Existing(id));
+    }
+    let draft = pull.storage.draft()?;
+    let unpacked = match pull.storage.blobs().open(&layer.blob.digest)? {
+        Some(file) => {
+            tell(pull.tell, &layer.label, LayerEvent::Existing);
+            unpack(pull, layer, &draft, Stopping { input: file, stop })?
+        }
+        None => download(pull, layer, &draft, stop)?,
+    };
+    let (files, unpacked) = unpacked;
+    if unpacked.diff_id != layer.diff_id {
+        let LayerLabel { index, count, .. } = layer.label;
+        return Err(PullError::DiffId {
+            index,
+            count,
+            source: Received(unpacked.diff_id),
+        });
+    }
+    if unpacked.depends_on_lower() {
+        return Ok(Fetched::Unsettled(Unsettled {
+            draft,
+            files,
+            unpacked,
+        }));
+    }
+    let id = LayerId::pulled(&layer.diff_id);
+    let mut meta = meta::of(&unpacked);
+    meta.diff_id = Some(unpacked.diff_id);
+    draft.publish_layer(&id, &meta)?;
+    Ok(Fetched::Unpacked {
+        id,
+        warnings: unpacked.warnings,
+    })
+}
+
+/// The layer, if it is here in either form.
+fn existing(pull: &Pull<'_>, layer: &Planned) -> Result<Option<LayerId>, PullError> {
+    for id in [LayerId::pulled(&layer.diff_id), layer.chained.clone()] {
+        if pull.storage.layers().contains(&id)? {
+            tell(pull.tell, &layer.label, LayerEvent::Existing);
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+/// Unpacks the blob while it comes, and keeps it.
+fn download(
+    pull: &Pull<'_>,
+    layer: &Planned,
+    draft: &Draft,
+    stop: &AtomicBool,
+) -> Result<(Directory, Unpacked), PullError> {
+    let total = layer.blob.size;
+    tell(pull.tell, &layer.label, LayerEvent::Started { total });
+    let mut copy = BufWriter::with_capacity(WRITE, draft.blob()?);
+    let input = Tee {
+        input: Stopping {
+            input: pull.client.blob(&pull.remote, &layer.blob)?,
+            stop,
+        },
+        copy: &mut copy,
+        progress: Progress {
+            tell: pull.tell,
+            label: &layer.label,
+            total,
+            done: 0,
+            told: 0,
+        },
+    };
+    let unpacked = unpack(pull, layer, draft, input)?;
+    publish(copy, &layer.blob.digest)?;
+    tell(pull.tell, &layer.label, LayerEvent::Downloaded { total });
+    Ok(unpacked)
+}
+
+fn publish(copy: BufWriter<BlobDraft<'_>>, digest: &Digest) -> Result<(), PullError> {
+    let blob = copy.into_inner().map_err(|error| {
+        let source = ch_linux::SyscallError::new("write", digest.to_string(), error.into_error());
+        PublishError::Blob {
+            digest: digest.clone(),
+            source,
+        }
+    })?;
+    Ok(blob.publish(digest)?)
+}
+
+fn unpack(
+    pull: &Pull<'_>,
+    layer: &Planned,
+    draft: &Draft,
+    input: impl Read + Send,
+) -> Result<(Directory, Unpacked), PullError> {
+    let place = draft.layer()?;
+    let destination = Destination {
+        files: place.files.as_fd(),
+        beside: place.directory.as_fd(),
+    };
+    match ch_layer::unpack(input, destination, &pull.options.unpack) {
+        Ok(unpacked) => Ok((place.files, unpacked)),
+        Err(error) => Err(explain(pull, &layer.label, error)),
+    }
+}
+
+/// Whose fault it is.
+fn explain(pull: &Pull<'_>, label: &LayerLabel, error: UnpackError) -> PullError {
+    let LayerLabel { index, count, .. } = *label;
+    let error = match error {
+        UnpackError::Read(error) => match error.downcast::<ch_registry::BlobError>() {
+            Ok(error) => {
+                return LayerDownloadError {
+                    index,
+                    count,
+                    error,
+                }
+                .into();
+            }
+            Err(error) => UnpackError::Read(error),
+        },
+        other => other,
+    };
+    if error.is_no_space() {
+        return PullError::NoSpace {
+            directory: pull.storage.path().to_owned(),
+            source: error,
+        };
+    }
+    PullError::Unpack {
+        index,
+        count,
+        source: error,
+    }
+}
+
+/// The repository that is known to have the layers now.
+pub(super) fn repository(remote: &RemoteReference) -> String {
+    format!(
+        "{}:{}/{}",
+        remote.host(),
+        remote.port(),
+        remote.repository()
+    )
+}
+
+fn tell(tell: Tell<'_>, label: &LayerLabel, event: LayerEvent) {
+    tell(Event::Layer(label.clone(), event));
+}
+
+/// A reader that fails once something else has failed.
+struct Stopping<'a, R> {
+    input: R,
+    stop: &'a AtomicBool,
+}
+
+impl<R: Read> Read for Stopping<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other("stopped, because another layer failed"));
+        }
+        self.input.read(buffer)
+    }
+}
+
+/// A reader that keeps a copy of what it reads, and tells how far it is.
+struct Tee<'a, 'd> {
+    input: Stopping<'a, Blob>,
+    copy: &'a mut BufWriter<BlobDraft<'d>>,
+    progress: Progress<'a>,
+}
+
+impl Read for Tee<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.input.read(buffer)?;
+        self.copy.write_all(&buffer[..length])?;
+        self.progress.add(length as u64);
+        Ok(length)
+    }
+}
+
+/// How much of a layer is here.
+struct Progress<'a> {
+    tell: Tell<'a>,
+    label: &'a LayerLabel,
+    total: u64,
+    done: u64,
+    told: u64,
+}
+
+impl Progress<'_> {
+    fn add(&mut self, bytes: u64) {
+        self.done += bytes;
+        if self.done - self.told >= REPORT {
+            self.told = self.done;
+            let (done, total) = (self.done, self.total);
+            tell(self.tell, self.label, LayerEvent::Progress { done, total });
+        }
+    }
+}
