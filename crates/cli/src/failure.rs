@@ -145,6 +145,8 @@ with_hints!(
     ch_registry::FetchError,
     ch_rootfs::ViewError,
     ch_storage::OpenError,
+    ch_transfer::ImportError,
+    ch_transfer::PullError,
     ch_storage::RecordError,
     ch_storage::ResetError,
 );

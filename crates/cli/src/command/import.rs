@@ -1,8 +1,15 @@
-//! `ch-image import`.
-use super::{Context, Done};
-use crate::failure::Failure;
+//! `ch-image import`: a directory or archive into the storage directory, as an image.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ch_transfer::{ImportOptions, Source};
 use clap::Args;
-use std::path::PathBuf;
+
+use super::context::reference;
+use super::{Context, Done, platform, transfer};
+use crate::failure::{Failure, advised};
+use crate::terminal::Transfers;
 
 /// Arguments of `import`.
 #[derive(Debug, Args)]
@@ -13,8 +20,38 @@ pub(crate) struct ImportArgs {
 
     /// Name of the image
     #[arg(value_name = "IMAGE_REF")]
-    image: String,
+    image: Option<String>,
 }
-pub(super) fn run(_: &ImportArgs, _: &Context) -> Done {
-    Err(Failure::new("x"))
+
+/// Imports one image of one layer.
+pub(super) fn run(arguments: &ImportArgs, context: &Context) -> Done {
+    let Some(name) = &arguments.image else {
+        return Err(Failure::not_yet("import without IMAGE_REF"));
+    };
+    let name = reference(name)?;
+    let source = if arguments.path == Path::new("-") {
+        Source::Stream(Box::new(io::stdin()))
+    } else if arguments.path.exists() {
+        Source::Path(arguments.path.clone())
+    } else {
+        // Before a storage directory is made for nothing.
+        let path = arguments.path.display();
+        return Err(Failure::new(format_args!("can't copy: not found: {path}")));
+    };
+    let terminal = &*context.terminal;
+    let options = ImportOptions {
+        platform: platform::host(terminal),
+        unpack: ch_layer::Options::default(),
+    };
+    let storage = context.storage()?;
+    let transfers = Transfers::new(terminal);
+    let imported = ch_transfer::import(&storage, source, &name, &options, &|event| {
+        transfer::show(&event, &transfers, terminal);
+    })
+    .map_err(advised)?;
+    if !imported.configured {
+        terminal.verbose("no configuration found: the image has the defaults");
+    }
+    storage.commit()?;
+    Ok(())
 }

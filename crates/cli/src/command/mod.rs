@@ -19,6 +19,7 @@ mod pull;
 mod registry;
 mod reset;
 mod storage_path;
+mod transfer;
 mod usage;
 
 pub(crate) use dependencies::PROBE;

@@ -1,15 +1,20 @@
 //! `ch-image pull`: an image from a registry into the storage directory.
 
-use std::error::Error;
 use std::path::Path;
 
-use ch_oci::Reference;
+use ch_oci::{Platform, Reference, RegistryDefaults, Wanted};
+use ch_registry::Client;
 use ch_storage::Storage;
+use ch_transfer::{PullError, PullOptions, Pulled};
 use clap::Args;
 
 use super::context::reference;
-use super::{Context, Done};
-use crate::failure::Failure;
+use super::{Context, Done, platform, transfer};
+use crate::failure::{Failure, advised};
+use crate::terminal::{Terminal, Transfers};
+
+/// Layers that are fetched at once.
+const JOBS: usize = 6;
 
 /// Arguments of `pull`.
 #[derive(Debug, Args)]
@@ -36,15 +41,16 @@ pub(super) fn run(arguments: &PullArgs, context: &Context) -> Done {
     let image = reference(&arguments.image)?;
     let destination = match arguments.destination.as_deref() {
         Some(text) if is_directory(text) => {
-            return Err(Failure::not_yet(format_args!(
-                "pull into a directory: {text}"
-            )));
+            return Err(Failure::not_yet(format_args!("pull into a directory: {text}")));
         }
         Some(text) => Some(reference(text)?),
         None => None,
     };
     if arguments.parse_only {
         return context.terminal.output(format!("{}\n", image.report()));
+    }
+    if context.common.says_no_cache() {
+        return Err(Failure::not_yet("pull --no-cache"));
     }
     if let Some(text) = arguments.destination.as_deref()
         && Path::new(text).is_dir()
@@ -53,18 +59,57 @@ pub(super) fn run(arguments: &PullArgs, context: &Context) -> Done {
             "\"{text}\" is taken as an image name; write ./{text} for the directory"
         ));
     }
-    let _ = (destination, arguments.last_layer);
-    Err(Failure::new("x"))
+    let puller = Puller::new(context)?;
+    let storage = context.storage()?;
+    puller.pull(&image, destination, arguments.last_layer, &storage).map_err(advised)?;
+    storage.commit()?;
+    Ok(())
 }
 
-/// Brings the base image of a build.
-pub(super) fn for_build(
-    image: &Reference,
-    storage: &Storage,
-    context: &Context,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let _ = (image, storage, context);
-    Err("not yet".into())
+/// What pulling needs beside the storage directory.
+pub(super) struct Puller<'c> {
+    client: Client,
+    defaults: RegistryDefaults,
+    wanted: Wanted,
+    host: Platform,
+    terminal: &'c Terminal,
+}
+
+impl<'c> Puller<'c> {
+    /// As options and environment say.
+    pub(super) fn new(context: &'c Context) -> Result<Self, Failure> {
+        let terminal = &*context.terminal;
+        Ok(Self {
+            client: context.client()?,
+            defaults: context.registry_defaults()?,
+            wanted: platform::wanted(context.arch().as_deref(), terminal)?,
+            host: platform::host(terminal),
+            terminal,
+        })
+    }
+
+    /// Brings one image, and shows how that goes on.
+    pub(super) fn pull(
+        &self,
+        image: &Reference,
+        destination: Option<Reference>,
+        last_layer: Option<usize>,
+        storage: &Storage,
+    ) -> Result<Pulled, PullError> {
+        let options = PullOptions {
+            destination,
+            defaults: self.defaults.clone(),
+            wanted: self.wanted.clone(),
+            host: self.host.clone(),
+            last_layer,
+            jobs: JOBS,
+            unpack: ch_layer::Options::default(),
+        };
+        let transfers = Transfers::new(self.terminal);
+        ch_transfer::pull(storage, &self.client, image, &options, &|event| {
+            transfer::show(&event, &transfers, self.terminal);
+        })
+    }
 }
 
 /// Whether the second operand means a directory: nothing that looks so is a reference.

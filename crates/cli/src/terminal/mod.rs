@@ -10,7 +10,7 @@ mod progress;
 mod settings;
 mod sink;
 
-pub(crate) use progress::Transfers;
+pub(crate) use progress::{Activity, Transfers};
 pub(crate) use settings::{ProgressMode, Settings, Verbosity, WhenColour};
 
 use std::fmt;
@@ -69,6 +69,7 @@ pub(crate) struct Terminal {
     warnings: Mutex<Vec<Repeated>>,
     /// The live area at the bottom of a terminal; `None` in plain mode.
     live: Option<MultiProgress>,
+    no_progress: bool,
 }
 
 /// A warning, and how often it was given.
@@ -99,6 +100,7 @@ impl Terminal {
             log: Sink::file(file, settings),
             screen: Some(screen),
             live: None,
+            no_progress: settings.no_progress,
             verbosity: settings.log_file_verbosity(),
             warnings: Mutex::default(),
         })
@@ -110,6 +112,7 @@ impl Terminal {
             log: Sink::standard_error(settings),
             screen: None,
             live: settings.live_area().then(progress::live_area),
+            no_progress: settings.no_progress,
             verbosity: settings.verbosity,
             warnings: Mutex::default(),
         }

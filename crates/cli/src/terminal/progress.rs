@@ -17,12 +17,41 @@ use super::Terminal;
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 /// How often a live area is drawn, per second.
 const LIVE_RATE: u8 = 10;
+/// How often an activity shows that it goes on.
+const ACTIVITY_INTERVAL: Duration = Duration::from_millis(200);
 /// More lines than this would push away what the user wants to read.
 const LIVE_LINES: usize = 8;
 
 /// The live area of a terminal.
 pub(super) fn live_area() -> MultiProgress {
     MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(LIVE_RATE))
+}
+
+/// Something that goes on for an unknown time; shown in a live area while it lives.
+#[derive(Debug, Default)]
+pub(crate) struct Activity(Option<ProgressBar>);
+
+impl Activity {
+    /// Begins to show that `label` goes on, and for how long; without a live area nothing is shown.
+    pub(crate) fn start(terminal: &Terminal, label: impl Into<String>) -> Self {
+        let bar = terminal.live.as_ref().map(|live| {
+            let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}")
+                .expect("the template is valid");
+            let bar = live.add(ProgressBar::new_spinner().with_style(style));
+            bar.set_message(label.into());
+            bar.enable_steady_tick(ACTIVITY_INTERVAL);
+            bar
+        });
+        Self(bar)
+    }
+}
+
+impl Drop for Activity {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// What is being transferred, by some key of the caller's.
@@ -80,8 +109,7 @@ impl<'t, K: Eq + Hash> Transfers<'t, K> {
             transfer.done = done;
             if let Some(bar) = &transfer.bar {
                 bar.set_position(done);
-            } else if self.terminal.live.is_none() && transfer.last_line.elapsed() >= PLAIN_INTERVAL
-            {
+            } else if self.says_progress() && transfer.last_line.elapsed() >= PLAIN_INTERVAL {
                 transfer.last_line = Instant::now();
                 self.terminal.info(transfer.line());
             }
@@ -98,8 +126,15 @@ impl<'t, K: Eq + Hash> Transfers<'t, K> {
                 bar.finish_and_clear();
             }
             transfer.done = transfer.total.unwrap_or(transfer.done);
-            self.terminal.info(transfer.line());
+            if !self.terminal.no_progress {
+                self.terminal.info(transfer.line());
+            }
         });
+    }
+
+    /// Whether lines tell how far a transfer is.
+    fn says_progress(&self) -> bool {
+        self.terminal.live.is_none() && !self.terminal.no_progress
     }
 
     fn with_active<T>(&self, work: impl FnOnce(&mut HashMap<K, Transfer>) -> T) -> T {

@@ -72,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) festoon: bool,
     /// Where the log goes instead of standard error.
     pub(crate) log_file: Option<PathBuf>,
+    /// Nothing is said of transfers but that they begin.
+    pub(super) no_progress: bool,
     /// Progress in place, not as lines.
     pub(super) live: bool,
 }
@@ -101,6 +103,7 @@ impl Settings {
             colour: has_colour(colour, terminal, dumb, environment),
             festoon,
             log_file,
+            no_progress: progress == ProgressMode::Quiet,
             live: live && !festoon,
         }
     }

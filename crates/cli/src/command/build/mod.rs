@@ -7,14 +7,15 @@ mod output;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ch_builder::{Event, inferred_name};
+use ch_builder::{Event, Mark, inferred_name};
 use ch_container::Stop;
 use ch_linux::reexec::Executable;
 use ch_oci::Reference;
 use clap::Args;
 
 use super::context::reference;
-use super::{Context, Done, pull};
+use super::pull::Puller;
+use super::{Context, Done};
 use crate::failure::advised;
 use crate::terminal::Terminal;
 use output::RunOutput;
@@ -96,6 +97,7 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
             .info(format_args!("inferred image name: {name}"));
     }
 
+    let puller = Puller::new(context)?;
     let storage = context.storage()?;
     let executable = Executable::current()?;
     let stop = Arc::new(Stop::new()?);
@@ -103,7 +105,10 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         let stop = Arc::clone(&stop);
         move || stop.request()
     });
-    let pull = |image: &Reference| pull::for_build(image, &storage, context);
+    let pull = |image: &Reference| match puller.pull(image, None, None, &storage) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.into()),
+    };
     let output = RunOutput::new(&context.terminal);
     let take = |stream, bytes: &[u8]| output.take(stream, bytes);
     let built = ch_builder::build(
@@ -133,6 +138,10 @@ fn show(event: &Event, output: &RunOutput<'_>, terminal: &Terminal) {
     match event {
         Event::Warning(_) => terminal.warning(event),
         Event::Note(_) => terminal.verbose(event),
+        Event::Instruction { number, mark: Mark::Executed, .. } => {
+            terminal.info(event);
+            output.begin(*number);
+        }
         Event::Instruction { .. } | Event::Modified { .. } | Event::Grown { .. } => {
             terminal.info(event);
         }

@@ -8,7 +8,7 @@ use ch_container::Stream;
 use ch_oci::Digest;
 
 use crate::failure::Failure;
-use crate::terminal::{Terminal, Verbosity};
+use crate::terminal::{Activity, Terminal, Verbosity};
 
 /// Takes the output of commands where it can't simply go to ours.
 ///
@@ -18,6 +18,7 @@ pub(super) struct RunOutput<'t> {
     terminal: &'t Terminal,
     /// The beginning of a line, by stream.
     unfinished: Mutex<[Vec<u8>; 2]>,
+    activity: Mutex<Activity>,
 }
 
 impl<'t> RunOutput<'t> {
@@ -26,6 +27,7 @@ impl<'t> RunOutput<'t> {
         Self {
             terminal,
             unfinished: Mutex::default(),
+            activity: Mutex::default(),
         }
     }
 
@@ -49,8 +51,15 @@ impl<'t> RunOutput<'t> {
         }
     }
 
-    /// A command has ended: lines without an end end now.
+    /// A step begins that takes a while; shown until [`finish`](Self::finish).
+    pub(super) fn begin(&self, step: usize) {
+        let activity = Activity::start(self.terminal, format!("step {step}"));
+        *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = activity;
+    }
+
+    /// A step has ended: lines without an end end now.
     pub(super) fn finish(&self) {
+        drop(std::mem::take(&mut *self.activity.lock().unwrap_or_else(PoisonError::into_inner)));
         let mut unfinished = self
             .unfinished
             .lock()
