@@ -90,7 +90,10 @@ impl Blob {
         descriptor: Descriptor,
     ) -> Result<Self, FetchError> {
         let answer = request(&client, &reference, &descriptor, None)?;
-        let entity_tag = answer.header(header::ETAG).map(str::to_owned);
+        let entity_tag = answer.header(header::ETAG);
+        let entity_tag = entity_tag
+            .filter(|tag| !tag.starts_with("W/"))
+            .map(str::to_owned);
         if let Some(received) = answer.response.body().content_length()
             && received != descriptor.size
         {

@@ -84,13 +84,13 @@ pub enum FetchError {
         anonymous: bool,
     },
     /// No challenge, or none that we can answer.
-    #[error("don't know how to authenticate: {}", challenge.escape_debug())]
+    #[error("don't know how to authenticate: {}", ch_oci::shown(challenge))]
     Challenge {
         /// The schemes offered.
         challenge: String,
     },
     /// Credentials would be sent in the clear.
-    #[error("token server is not HTTPS: {}", realm.escape_debug())]
+    #[error("token server is not HTTPS: {}", ch_oci::shown(realm))]
     TokenNotHttps {
         /// Its address.
         realm: String,
@@ -160,6 +160,9 @@ impl FetchError {
                     "put the registry's authority in certs.d/{host}/ca.crt or SSL_CERT_FILE; --tls-no-verify if nothing else helps"
                 ));
             }
+            Self::Unreachable { host, .. } if host.starts_with("registry-1.docker.io:") => {
+                "references without a host are on docker.io, which needs the network"
+            }
             Self::NotTls { .. } => "--tls-no-verify if that is expected",
             Self::PlainHttp { .. } => "--plain-http if that is what you want",
             Self::NotARegistry { .. } => "check the host name",
@@ -185,7 +188,7 @@ pub struct Received(pub Digest);
 pub struct RegistrySays {
     /// Code, such as `DENIED`.
     pub code: String,
-    /// Text, with control characters escaped, at most 500 characters.
+    /// Text, safe to show.
     pub message: String,
 }
 
@@ -199,10 +202,7 @@ impl RegistrySays {
                 .get(key)
                 .and_then(serde_json::Value::as_str)
                 .unwrap_or_default();
-            text.chars()
-                .take(500)
-                .flat_map(char::escape_debug)
-                .collect()
+            ch_oci::shown(text).to_string()
         };
         Some(Self {
             code: text("code"),

@@ -188,7 +188,9 @@ impl Http {
 
     fn tls(&self, host: &str) -> Result<TlsConfig, FetchError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let own = trust::client_certificate(&self.options, host, &provider)?;
         let builder = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
+        let builder = builder.client_cert(own);
         Ok(if self.options.verify_tls {
             builder
                 .root_certs(trust::roots(&self.options, host)?)
@@ -209,7 +211,7 @@ fn redirect<'r>(request: &Request, response: &'r Response<Body>) -> Option<&'r s
 
 fn refuse(from: &Uri, location: &str, reason: &'static str) -> Failure {
     let to = location.split(['?', '#']).next().unwrap_or_default();
-    let to = to.chars().take(500).flat_map(char::escape_debug).collect();
+    let to = ch_oci::shown(to).to_string();
     Failure::Final(FetchError::Redirect {
         from: without_query(from),
         to,

@@ -61,7 +61,8 @@ pub struct Options {
     pub password_many: bool,
     /// Whose certificates are believed.
     pub trust: Trust,
-    /// Directories with `HOST/*.crt` or `HOST:PORT/*.crt`: further authorities for one registry each.
+    /// Directories with `HOST/` or `HOST:PORT/`: further authorities (`*.crt`) for one registry each, and
+    /// what we show to it (`NAME.cert` with `NAME.key`).
     pub certificate_directories: Vec<PathBuf>,
     /// Check names and chains of certificates.
     pub verify_tls: bool,

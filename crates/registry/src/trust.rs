@@ -1,9 +1,13 @@
-//! Which certificate authorities are believed.
+//! Certificates: which authorities are believed, and what we show of ourselves.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ureq::tls::{Certificate, RootCerts};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::sign::CertifiedKey;
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts};
 
 use crate::{FetchError, Notice, Options, Trust};
 
@@ -34,27 +38,70 @@ pub(crate) fn roots(options: &Options, host: &str) -> Result<RootCerts, FetchErr
     }
 }
 
-/// `*.crt` in the directories of the registry, which are called `HOST:PORT` or `HOST`.
+/// What the directories of the registry hold: `*.crt` are authorities.
 fn of_registry(options: &Options, host: &str) -> Result<Vec<Certificate<'static>>, FetchError> {
-    let without_port = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let mut found = Vec::new();
-    for directory in &options.certificate_directories {
-        for name in [host, without_port] {
-            for file in certificate_files(&directory.join(name)) {
-                found.extend(read(&file)?);
-            }
-        }
+    for file in files(options, host, "crt") {
+        found.extend(read(&file)?);
     }
     Ok(found)
 }
 
-fn certificate_files(directory: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = directory.read_dir() else {
-        return Vec::new();
+/// The certificate that we show to `host`: `NAME.cert` with `NAME.key` in its directories.
+pub(crate) fn client_certificate(
+    options: &Options,
+    host: &str,
+    provider: &CryptoProvider,
+) -> Result<Option<ClientCert>, FetchError> {
+    let certificates = files(options, host, "cert");
+    for key in files(options, host, "key") {
+        if !certificates.contains(&key.with_extension("cert")) {
+            return Err(unusable(&key, "no certificate beside this key"));
+        }
+    }
+    let Some(file) = certificates.first() else {
+        return Ok(None);
     };
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut files: Vec<_> = paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "crt"))
+    let chain = read(file)?;
+    let key_file = file.with_extension("key");
+    let pem = std::fs::read(&key_file);
+    let pem = pem.map_err(|source| FetchError::Trust {
+        path: key_file.clone(),
+        source,
+    })?;
+    let no_key = || unusable(&key_file, "no private key in it");
+    let key = PrivateKey::from_pem(&pem).map_err(|_| no_key())?;
+    let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| no_key())?;
+    // A key that does not belong to its certificate would be a panic later.
+    let certificates = chain
+        .iter()
+        .map(|certificate| certificate.der().to_vec().into())
+        .collect();
+    CertifiedKey::from_der(certificates, der, provider).map_err(|error| FetchError::Trust {
+        path: file.clone(),
+        source: io::Error::other(error),
+    })?;
+    Ok(Some(ClientCert::new_with_certs(&chain, key)))
+}
+
+fn unusable(path: &Path, reason: &'static str) -> FetchError {
+    let source = io::Error::new(io::ErrorKind::InvalidData, reason);
+    FetchError::Trust {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Files in the directories of the registry, which are called `HOST:PORT` or `HOST`.
+fn files(options: &Options, host: &str, extension: &str) -> Vec<PathBuf> {
+    let without_port = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let directories = options.certificate_directories.iter();
+    let directories = directories.flat_map(|root| [root.join(host), root.join(without_port)]);
+    let mut files: Vec<_> = directories
+        .filter_map(|directory| directory.read_dir().ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
         .collect();
     files.sort();
     files

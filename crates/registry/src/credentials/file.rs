@@ -26,7 +26,7 @@ impl Problem {
             Self::Helper { name: helper } => {
                 format!(
                     "not yet supported: credential helper {} ({name})",
-                    helper.escape_debug()
+                    ch_oci::shown(helper)
                 )
             }
         }

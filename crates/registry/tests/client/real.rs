@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ch_oci::{Digest, Document, Reference, RegistryDefaults, RemoteReference, media_type};
-use ch_registry::{Client, FetchError, Options, Trust};
+use ch_registry::{Client, FetchError, Options, Retries, Trust};
 use tempfile::TempDir;
 
 use crate::fixture::{Image, listening, options, reference};
@@ -242,5 +242,60 @@ fn certificates_are_checked_against_the_authorities_that_were_chosen() {
     assert_eq!(
         *heard.lock().unwrap(),
         ["certificate of 127.0.0.1 is not verified"]
+    );
+}
+
+#[test]
+fn a_registry_that_wants_a_certificate_gets_the_one_of_its_directory() {
+    let storage = TempDir::new().unwrap();
+    push(&Registry::start(storage.path(), "", ""), &Image::new());
+    certificates(storage.path());
+    let file = |name: &str| storage.path().join(name);
+    let tls = format!(
+        "  tls:\n    certificate: {}\n    key: {}\n    clientcas:\n      - {}\n",
+        file("server.crt").display(),
+        file("server.key").display(),
+        file("ca.crt").display()
+    );
+    let registry = Registry::start(storage.path(), &tls, "");
+    let localhost = called("localhost", registry.port);
+    let own = file("certs.d").join("localhost");
+    fs::create_dir_all(&own).unwrap();
+    fs::copy(file("ca.crt"), own.join("ca.crt")).unwrap();
+    let retries = Retries {
+        attempts: 1,
+        ..options().retries
+    };
+    let options = Options {
+        certificate_directories: vec![file("certs.d")],
+        retries,
+        ..options()
+    };
+    let fetch = || fetch(&Client::new(options.clone()), &localhost);
+
+    assert!(
+        matches!(fetch(), Err(FetchError::Unreachable { .. })),
+        "none is shown"
+    );
+    fs::copy(file("server.key"), own.join("me.key")).unwrap();
+    let unusable = |name: &str| format!("can't read certificates: {}", own.join(name).display());
+    assert_eq!(
+        fetch().unwrap_err().to_string(),
+        unusable("me.key"),
+        "a key alone"
+    );
+    fs::copy(file("server.crt"), own.join("me.cert")).unwrap();
+    fetch().unwrap();
+    fs::copy(file("ca.key"), own.join("me.key")).unwrap();
+    assert_eq!(
+        fetch().unwrap_err().to_string(),
+        unusable("me.cert"),
+        "another's key"
+    );
+    fs::remove_file(own.join("me.key")).unwrap();
+    assert_eq!(
+        fetch().unwrap_err().to_string(),
+        unusable("me.key"),
+        "a certificate alone"
     );
 }
