@@ -252,27 +252,34 @@ fn request(
     resume: Option<(u64, Option<String>)>,
 ) -> Result<Answer, FetchError> {
     let path = format!("blobs/{}", descriptor.digest);
-    let answer = client.call(
-        reference,
-        &Call {
-            path,
-            accept: None,
-            resume,
-        },
-    )?;
-    match answer.status().as_u16() {
-        200 | 206 => Ok(answer),
-        404 => Err(FetchError::NoBlob {
-            digest: descriptor.digest.clone(),
-            repository: format!(
-                "{}:{}/{}",
-                reference.host(),
-                reference.port(),
-                reference.repository()
-            ),
-        }),
-        _ => Err(client.refusal(reference, answer)),
+    let call = Call {
+        path,
+        accept: None,
+        resume: resume.clone(),
+    };
+    let answer = client.call(reference, &call)?;
+    if is_good(&answer) {
+        return Ok(answer);
     }
+    // Layers that may not be given away are elsewhere; wherever they come from, the digest decides.
+    let elsewhere = descriptor
+        .urls
+        .iter()
+        .filter_map(|url| client.elsewhere(url, resume.clone()));
+    if let Some(found) = elsewhere.into_iter().find(is_good) {
+        return Ok(found);
+    }
+    if answer.status() == 404 {
+        let digest = descriptor.digest.clone();
+        let (host, port) = (reference.host(), reference.port());
+        let repository = format!("{host}:{port}/{}", reference.repository());
+        return Err(FetchError::NoBlob { digest, repository });
+    }
+    Err(client.refusal(reference, answer))
+}
+
+fn is_good(answer: &Answer) -> bool {
+    matches!(answer.status().as_u16(), 200 | 206)
 }
 
 fn invalid(error: BlobError) -> io::Error {

@@ -194,6 +194,23 @@ impl Client {
         }
     }
 
+    /// Asks an address that a manifest names, without credentials; `None` if nobody answers there.
+    pub(crate) fn elsewhere(
+        &self,
+        url: &str,
+        resume: Option<(u64, Option<String>)>,
+    ) -> Option<Answer> {
+        let url = url.parse().ok().filter(|url: &ureq::http::Uri| {
+            matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
+        })?;
+        let request = Request {
+            url,
+            resume,
+            ..Request::default()
+        };
+        self.0.http.exchange(request).ok()
+    }
+
     /// Answers challenges until there is none, or nothing is left to say.
     fn with_login(&self, reference: &RemoteReference, call: &Call) -> Result<Answer, Failure> {
         let login = self.login(reference);

@@ -386,3 +386,28 @@ fn a_missing_blob_is_not_called_a_missing_image() {
     );
     assert_eq!(error.to_string(), expected);
 }
+
+#[test]
+fn a_layer_that_the_registry_lacks_comes_from_where_its_manifest_says() {
+    let image = Image::new();
+    let layer = image.layer.clone();
+    let vendor = Server::start(move |asked, _| {
+        assert_eq!(asked.header("authorization"), None);
+        let status = if asked.is("/layer") { 200 } else { 410 };
+        Reply::new(status, layer.clone())
+    });
+    let server = Server::start(|asked, _| match asked.header("authorization") {
+        Some(_) => Reply::new(404, ""),
+        None => Reply::new(401, "").header("WWW-Authenticate", "Basic realm=x"),
+    });
+    let mut descriptor = image.layer();
+    let address = |path| format!("http://127.0.0.1:{}/{path}", vendor.port);
+    descriptor.urls = vec![
+        "file:///etc/passwd".to_owned(),
+        address("gone"),
+        address("layer"),
+    ];
+    let client = Client::new(crate::login::with_prompt(options(), "u", "p"));
+    assert_eq!(read(&client, &server, &descriptor).unwrap(), image.layer);
+    assert_eq!(vendor.asked().len(), 2);
+}
