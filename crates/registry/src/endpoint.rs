@@ -8,8 +8,7 @@ use std::net::IpAddr;
 
 use ch_oci::RemoteReference;
 
-use crate::Options;
-use crate::http::Failure;
+use crate::{FetchError, Options};
 
 /// A scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,20 +53,21 @@ pub(crate) fn candidates(reference: &RemoteReference, options: &Options) -> Vec<
     candidates
 }
 
-/// Whether `failure` of a candidate with TLS leads to the next, without TLS.
-pub(crate) fn try_next(failed: &Endpoint, reference: &RemoteReference, failure: &Failure) -> bool {
+/// Whether `error` of a candidate with TLS leads to the next, without TLS.
+pub(crate) fn try_next(failed: &Endpoint, reference: &RemoteReference, error: &FetchError) -> bool {
     use std::io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof,
     };
-    match failure {
-        Failure::NotTls => true,
-        // A server that does not know TLS may also hang up; on loopback that costs nothing to find out.
-        Failure::Unreachable(error) => match error.kind() {
+    let own = failed.host_and_port();
+    match error {
+        FetchError::NotTls { host } => *host == own,
+        // A server that does not know TLS may also hang up; on loopback it costs nothing to find out.
+        FetchError::Unreachable { host, source } if *host == own => match source.kind() {
             ConnectionRefused => reference.explicit_port().is_none(),
             ConnectionReset | ConnectionAborted | UnexpectedEof => is_loopback(&failed.host),
             _ => false,
         },
-        Failure::Certificate(_) | Failure::Final(_) => false,
+        _ => false,
     }
 }
 

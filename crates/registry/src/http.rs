@@ -65,19 +65,6 @@ impl Answer {
     }
 }
 
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The other side does not speak TLS.
-    NotTls,
-    /// Its certificate is not believed.
-    Certificate(rustls::Error),
-    /// Nobody there, or the connection broke.
-    Unreachable(io::Error),
-    /// Nothing that another attempt would change.
-    Final(FetchError),
-}
-
 /// Connections to all hosts.
 pub(crate) struct Http {
     options: Arc<Options>,
@@ -93,7 +80,7 @@ impl Http {
     }
 
     /// Makes the request and follows redirects; any status is an answer.
-    pub(crate) fn exchange(&self, mut request: Request) -> Result<Answer, Failure> {
+    pub(crate) fn exchange(&self, mut request: Request) -> Result<Answer, FetchError> {
         let mut elsewhere = false;
         for _ in 0..=REDIRECTS {
             let response = self.once(&request)?;
@@ -119,8 +106,8 @@ impl Http {
         Err(refuse(&request.url, "", "more than 10"))
     }
 
-    fn once(&self, request: &Request) -> Result<Response<Body>, Failure> {
-        let agent = self.agent(&request.url).map_err(Failure::Final)?;
+    fn once(&self, request: &Request) -> Result<Response<Body>, FetchError> {
+        let agent = self.agent(&request.url)?;
         tracing::debug!(method = request.method(), url = %without_query(&request.url), "request");
         let mut builder = http::Request::builder()
             .method(request.method())
@@ -147,7 +134,8 @@ impl Http {
             }
             None => builder.body(()).map(|request| agent.run(request)),
         };
-        let response = response.map_err(|error| Failure::Unreachable(io::Error::other(error)))?;
+        let response =
+            response.map_err(|error| unreachable(&request.url, io::Error::other(error)))?;
         let response = response.map_err(|error| failure(error, &request.url))?;
         tracing::debug!(status = response.status().as_u16(), "answer");
         Ok(response)
@@ -209,14 +197,14 @@ fn redirect<'r>(request: &Request, response: &'r Response<Body>) -> Option<&'r s
     response.headers().get(header::LOCATION)?.to_str().ok()
 }
 
-fn refuse(from: &Uri, location: &str, reason: &'static str) -> Failure {
+fn refuse(from: &Uri, location: &str, reason: &'static str) -> FetchError {
     let to = location.split(['?', '#']).next().unwrap_or_default();
     let to = ch_oci::shown(to).to_string();
-    Failure::Final(FetchError::Redirect {
+    FetchError::Redirect {
         from: without_query(from),
         to,
         reason,
-    })
+    }
 }
 
 /// The address that `location` names, seen from `base`.
@@ -240,14 +228,18 @@ fn resolve(base: &Uri, location: &str) -> Option<Uri> {
 }
 
 /// What must be the same for `Authorization` to go along.
-fn origin(url: &Uri) -> (Option<&str>, Option<String>, Option<u16>) {
+fn origin(url: &Uri) -> (Option<&str>, Option<String>, u16) {
+    let host = url.host().map(str::to_ascii_lowercase);
+    (url.scheme_str(), host, port(url))
+}
+
+fn port(url: &Uri) -> u16 {
     let default = if url.scheme_str() == Some("https") {
         443
     } else {
         80
     };
-    let host = url.host().map(str::to_ascii_lowercase);
-    (url.scheme_str(), host, url.port_u16().or(Some(default)))
+    url.port_u16().unwrap_or(default)
 }
 
 /// Queries of signed addresses, and user parts, are secrets.
@@ -266,22 +258,23 @@ fn host_and_port(authority: &str) -> &str {
     authority.rsplit('@').next().unwrap_or(authority)
 }
 
-fn failure(error: ureq::Error, url: &Uri) -> Failure {
+/// Sorts failures by what a user can do about them.
+fn failure(error: ureq::Error, url: &Uri) -> FetchError {
     match error {
-        ureq::Error::Rustls(error) => tls_failure(error),
+        ureq::Error::Rustls(error) => tls_failure(error, url),
         ureq::Error::Io(error) => match tls_cause(&error) {
-            Some(cause) => tls_failure(cause),
-            None => Failure::Unreachable(error),
+            Some(cause) => tls_failure(cause, url),
+            None => unreachable(url, error),
         },
-        ureq::Error::Timeout(timeout) => Failure::Unreachable(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("timeout: {timeout}"),
-        )),
-        ureq::Error::HostNotFound => Failure::Unreachable(io::Error::new(
-            io::ErrorKind::NotFound,
-            format!("name does not resolve: {}", url.host().unwrap_or_default()),
-        )),
-        other => Failure::Unreachable(io::Error::other(other)),
+        ureq::Error::Timeout(timeout) => {
+            let text = format!("timeout: {timeout}");
+            unreachable(url, io::Error::new(io::ErrorKind::TimedOut, text))
+        }
+        ureq::Error::HostNotFound => {
+            let text = "name does not resolve";
+            unreachable(url, io::Error::new(io::ErrorKind::NotFound, text))
+        }
+        other => unreachable(url, io::Error::other(other)),
     }
 }
 
@@ -289,14 +282,30 @@ fn tls_cause(error: &io::Error) -> Option<rustls::Error> {
     error.get_ref()?.downcast_ref::<rustls::Error>().cloned()
 }
 
-fn tls_failure(error: rustls::Error) -> Failure {
+fn tls_failure(error: rustls::Error, url: &Uri) -> FetchError {
     match error {
-        rustls::Error::InvalidMessage(_) => Failure::NotTls,
+        rustls::Error::InvalidMessage(_) => FetchError::NotTls { host: address(url) },
         rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
-            Failure::Certificate(error)
+            let host = url.host().unwrap_or_default().to_owned();
+            FetchError::Certificate {
+                host,
+                source: error,
+            }
         }
-        other => Failure::Unreachable(io::Error::other(other)),
+        other => unreachable(url, io::Error::other(other)),
     }
+}
+
+fn unreachable(url: &Uri, source: io::Error) -> FetchError {
+    FetchError::Unreachable {
+        host: address(url),
+        source,
+    }
+}
+
+/// Host and port.
+fn address(url: &Uri) -> String {
+    format!("{}:{}", url.host().unwrap_or_default(), port(url))
 }
 
 /// Whether another attempt may succeed where this one failed.

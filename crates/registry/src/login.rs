@@ -18,7 +18,7 @@ use ch_oci::RemoteReference;
 use crate::challenge::{self, Challenge, Demand};
 use crate::credentials::{Found, Vault};
 use crate::endpoint::{Endpoint, is_loopback};
-use crate::http::{Failure, Http};
+use crate::http::Http;
 use crate::secret::Secret;
 use crate::token::{self, Grant, Token};
 use crate::{Authentication, Credentials, FetchError, Notice, Options, PromptError};
@@ -129,13 +129,13 @@ impl Login {
         context: &Context<'_>,
         challenges: &[Challenge],
         pass: &Pass,
-    ) -> Result<Verdict, Failure> {
+    ) -> Result<Verdict, FetchError> {
         let mut state = self.lock();
         if state.number != pass.number {
             return Ok(Verdict::Again);
         }
         let demand = challenge::choose(challenges)
-            .map_err(|challenge| Failure::Final(FetchError::Challenge { challenge }))?;
+            .map_err(|challenge| FetchError::Challenge { challenge })?;
         if pass.header.is_some() && !std::mem::take(&mut state.accepted) {
             state.reject(context);
         }
@@ -193,7 +193,7 @@ impl State {
         &mut self,
         context: &Context<'_>,
         demand: &Demand,
-    ) -> Result<Option<Identity>, Failure> {
+    ) -> Result<Option<Identity>, FetchError> {
         let mode = context.options.authentication;
         loop {
             match (self.stage, mode) {
@@ -224,7 +224,7 @@ impl State {
                         Err(PromptError::NoTerminal) if mode == Authentication::Automatic => {
                             self.stage = Stage::Nothing;
                         }
-                        Err(error) => return Err(Failure::Final(error.into())),
+                        Err(error) => return Err(error.into()),
                     }
                 }
                 (Stage::Nobody | Stage::Ask(_) | Stage::Nothing, _) => return Ok(None),
@@ -238,14 +238,14 @@ fn obtain(
     context: &Context<'_>,
     demand: &Demand,
     identity: &Identity,
-) -> Result<Option<(Secret, Option<Instant>)>, Failure> {
+) -> Result<Option<(Secret, Option<Instant>)>, FetchError> {
     let credentials = match identity {
         Identity::Nobody => None,
         Identity::Known(found) => Some(&found.credentials),
     };
     if credentials.is_some() && !context.endpoint.may_see_credentials(context.options) {
         let host = context.endpoint.host_and_port();
-        return Err(Failure::Final(FetchError::PlainHttp { host }));
+        return Err(FetchError::PlainHttp { host });
     }
     match (demand, credentials) {
         (_, Some(Credentials::Bearer(token))) => Ok(Some((
@@ -267,7 +267,7 @@ fn obtain(
 }
 
 /// The token server sees the password: it must be as well protected as the registry.
-fn require_https(endpoint: &Endpoint, realm: &str) -> Result<(), Failure> {
+fn require_https(endpoint: &Endpoint, realm: &str) -> Result<(), FetchError> {
     let scheme = realm.split("://").next().unwrap_or_default();
     let same_machine = || {
         let url: Option<ureq::http::Uri> = realm.parse().ok();
@@ -278,9 +278,9 @@ fn require_https(endpoint: &Endpoint, realm: &str) -> Result<(), Failure> {
     {
         return Ok(());
     }
-    Err(Failure::Final(FetchError::TokenNotHttps {
+    Err(FetchError::TokenNotHttps {
         realm: realm.to_owned(),
-    }))
+    })
 }
 
 #[cfg(test)]
@@ -303,7 +303,7 @@ mod tests {
         for (name, endpoint, realm, good) in table {
             let result = require_https(&endpoint, realm);
             assert_eq!(result.is_ok(), good, "{name}");
-            if let Err(Failure::Final(error)) = result {
+            if let Err(error) = result {
                 assert_eq!(
                     error.to_string(),
                     format!("token server is not HTTPS: {realm}")

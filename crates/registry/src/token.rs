@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use ureq::http::Uri;
 
-use crate::http::{Answer, Failure, Http, Request, without_query};
+use crate::http::{Answer, Http, Request, without_query};
 use crate::secret::Secret;
 use crate::{Credentials, FetchError};
 
@@ -50,7 +50,7 @@ pub(crate) fn fetch(
     realm: &str,
     parameters: &[(String, String)],
     credentials: Option<&Credentials>,
-) -> Result<Grant, Failure> {
+) -> Result<Grant, FetchError> {
     let query = query(parameters);
     if let Some(Credentials::Identity(token)) = credentials {
         let form = format!(
@@ -94,33 +94,33 @@ fn query(parameters: &[(String, String)]) -> String {
     pairs.join("&")
 }
 
-fn address(realm: &str, query: &str) -> Result<Uri, Failure> {
+fn address(realm: &str, query: &str) -> Result<Uri, FetchError> {
     let separator = match (query.is_empty(), realm.contains('?')) {
         (true, _) => "",
         (false, true) => "&",
         (false, false) => "?",
     };
-    format!("{realm}{separator}{query}").parse().map_err(|_| {
-        Failure::Final(FetchError::Challenge {
+    format!("{realm}{separator}{query}")
+        .parse()
+        .map_err(|_| FetchError::Challenge {
             challenge: format!("Bearer realm={realm}"),
         })
-    })
 }
 
-fn granted(mut answer: Answer) -> Result<Grant, Failure> {
+fn granted(mut answer: Answer) -> Result<Grant, FetchError> {
     let url = without_query(&answer.url);
     match answer.status().as_u16() {
         200 => {}
         400 | 401 | 403 => return Ok(Grant::Refused),
         status => {
-            return Err(Failure::Final(FetchError::Status {
+            return Err(FetchError::Status {
                 method: "GET",
                 expected: 200,
                 status,
                 reason: answer.status().canonical_reason().unwrap_or("unknown"),
                 url,
                 source: None,
-            }));
+            });
         }
     }
     let body = answer
@@ -130,9 +130,7 @@ fn granted(mut answer: Answer) -> Result<Grant, Failure> {
         .limit(TOKEN_BYTES)
         .read_to_vec();
     let token = body.ok().and_then(|body| parse(&body));
-    token
-        .map(Grant::Token)
-        .ok_or(Failure::Final(FetchError::Token { url }))
+    token.map(Grant::Token).ok_or(FetchError::Token { url })
 }
 
 /// Reads a token answer; the life of the token is counted from now.

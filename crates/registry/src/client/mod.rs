@@ -13,7 +13,7 @@ use crate::challenge;
 use crate::credentials::Vault;
 use crate::endpoint::{self, Endpoint};
 use crate::error::Received;
-use crate::http::{Answer, Failure, Http, Request, may_pass, without_query};
+use crate::http::{Answer, Http, Request, may_pass, without_query};
 use crate::login::{Context, Login, Verdict};
 use crate::retry::Attempts;
 use crate::{FetchError, Notice, Options, RegistrySays};
@@ -24,6 +24,8 @@ const MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 const CONFIG_BYTES: u64 = 8 * 1024 * 1024;
 /// A wait that a registry may ask for.
 const LONGEST_RETRY_AFTER: u64 = 60;
+/// Challenges that one request answers: every identity that may be tried, and a renewal.
+const CHALLENGES: u32 = 8;
 /// What we can read, best first.
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
@@ -176,10 +178,12 @@ impl Client {
         loop {
             let answer = match self.with_login(reference, call) {
                 Ok(answer) => answer,
-                Err(Failure::Unreachable(error)) if may_pass(&error) && attempts.again(&error) => {
+                Err(FetchError::Unreachable { source, .. })
+                    if may_pass(&source) && attempts.again(&source) =>
+                {
                     continue;
                 }
-                Err(failure) => return Err(self.describe(reference, failure)),
+                Err(error) => return Err(error),
             };
             let status = answer.status();
             let wait = retry_after(&answer);
@@ -212,12 +216,14 @@ impl Client {
     }
 
     /// Answers challenges until there is none, or nothing is left to say.
-    fn with_login(&self, reference: &RemoteReference, call: &Call) -> Result<Answer, Failure> {
+    fn with_login(&self, reference: &RemoteReference, call: &Call) -> Result<Answer, FetchError> {
         let login = self.login(reference);
+        let mut answered = 0;
         loop {
             let pass = login.pass();
             let (endpoint, answer) = self.reach(reference, call, &pass.header)?;
-            if answer.status() != 401 || answer.elsewhere {
+            answered += 1;
+            if answer.status() != 401 || answer.elsewhere || answered > CHALLENGES {
                 login.accepted(&pass);
                 return Ok(answer);
             }
@@ -243,7 +249,7 @@ impl Client {
         reference: &RemoteReference,
         call: &Call,
         authorization: &Option<crate::Secret>,
-    ) -> Result<(Endpoint, Answer), Failure> {
+    ) -> Result<(Endpoint, Answer), FetchError> {
         let key = (reference.host().to_owned(), reference.explicit_port());
         let known = lock(&self.0.endpoints).get(&key).cloned();
         let candidates = match known {
@@ -254,7 +260,11 @@ impl Client {
         for (index, endpoint) in candidates.into_iter().enumerate() {
             let url = format!("{endpoint}/v2/{}/{}", reference.repository(), call.path);
             let url = url.parse().map_err(|_| {
-                Failure::Unreachable(std::io::Error::other(format!("no valid address: {url}")))
+                let source = std::io::Error::other(format!("no valid address: {url}"));
+                FetchError::Unreachable {
+                    host: endpoint.host_and_port(),
+                    source,
+                }
             })?;
             let request = Request {
                 url,
@@ -269,9 +279,8 @@ impl Client {
                     lock(&self.0.endpoints).insert(key, endpoint.clone());
                     return Ok((endpoint, answer));
                 }
-                Err(failure)
-                    if index < last && endpoint::try_next(&endpoint, reference, &failure) => {}
-                Err(failure) => return Err(failure),
+                Err(error) if index < last && endpoint::try_next(&endpoint, reference, &error) => {}
+                Err(error) => return Err(error),
             }
         }
         unreachable!("the loop returns at the last candidate, and there is at least one")
@@ -331,22 +340,6 @@ impl Client {
                 url,
                 source,
             },
-        }
-    }
-
-    fn describe(&self, reference: &RemoteReference, failure: Failure) -> FetchError {
-        let known = lock(&self.0.endpoints)
-            .get(&(reference.host().to_owned(), reference.explicit_port()))
-            .map(Endpoint::host_and_port);
-        let host = known.unwrap_or_else(|| format!("{}:{}", reference.host(), reference.port()));
-        match failure {
-            Failure::NotTls => FetchError::NotTls { host },
-            Failure::Certificate(source) => FetchError::Certificate {
-                host: reference.host().to_owned(),
-                source,
-            },
-            Failure::Unreachable(source) => FetchError::Unreachable { host, source },
-            Failure::Final(error) => error,
         }
     }
 }

@@ -124,8 +124,10 @@ impl Vault {
         }
         let prompt = options.prompt.as_ref().ok_or(PromptError::NoTerminal)?;
         let credentials = prompt(reference.host())?;
-        let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
-        typed.insert(registry(reference), credentials.clone());
+        if !options.password_many {
+            let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+            typed.insert(registry(reference), credentials.clone());
+        }
         Ok(Found {
             credentials,
             source: "the prompt".to_owned(),

@@ -411,3 +411,32 @@ fn a_layer_that_the_registry_lacks_comes_from_where_its_manifest_says() {
     assert_eq!(read(&client, &server, &descriptor).unwrap(), image.layer);
     assert_eq!(vendor.asked().len(), 2);
 }
+
+#[test]
+fn the_host_that_failed_is_named_not_the_registry() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let server = Server::start(move |_, _| {
+        Reply::new(307, "").header("Location", format!("http://localhost:{free}/x?sig=secret"))
+    });
+    let plain = Server::start(|_, _| Reply::new(200, ""));
+    let port = plain.port;
+    let to_tls = Server::start(move |_, _| {
+        Reply::new(307, "").header("Location", format!("https://localhost:{port}/x"))
+    });
+    let client = Client::new(options());
+    let error = |port| {
+        client
+            .manifest(&reference(port, "x"))
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(error(server.port), format!("can't reach localhost:{free}"));
+    assert_eq!(
+        error(to_tls.port),
+        format!("localhost:{port} does not speak TLS")
+    );
+}
