@@ -18,8 +18,6 @@ pub(crate) const CH_IMAGE_CACHE: &str = "CH_IMAGE_CACHE";
 pub(crate) const CH_IMAGE_FORCE: &str = "CH_IMAGE_FORCE";
 /// `no`: nothing is flushed to the disk, as with `--no-sync`.
 pub(crate) const CH_IMAGE_SYNC: &str = "CH_IMAGE_SYNC";
-/// For tests: forces how roots are put together.
-pub(crate) const CH_IMAGE_ENGINE: &str = "CH_IMAGE_ENGINE";
 /// For tests: pretends another boot of the machine.
 pub(crate) const CH_IMAGE_TEST_BOOT_ID: &str = "CH_IMAGE_TEST_BOOT_ID";
 /// File to which messages are appended instead of standard error.
@@ -58,8 +56,6 @@ pub(crate) const REQUESTS_CA_BUNDLE: &str = "REQUESTS_CA_BUNDLE";
 pub(crate) const CURL_CA_BUNDLE: &str = "CURL_CA_BUNDLE";
 /// Default platform of images.
 pub(crate) const DOCKER_DEFAULT_PLATFORM: &str = "DOCKER_DEFAULT_PLATFORM";
-/// Time to write into what is made, in seconds since 1970.
-pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 /// Name of the user, for the default storage directory.
 pub(crate) const USER: &str = "USER";
 /// Home directory.

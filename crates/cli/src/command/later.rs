@@ -95,7 +95,7 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
 
 /// `command` with the options to come, on both sides of every sub-command.
 pub(super) fn add_to(command: Command) -> Command {
-    let command = command
+    command
         .args(COMMON.iter().map(argument))
         .mut_subcommands(|sub| {
             if super::command_line::takes_anything(sub.get_name()) {
@@ -104,8 +104,7 @@ pub(super) fn add_to(command: Command) -> Command {
             let own = OWN.iter().find(|(name, _)| *name == sub.get_name());
             let own = own.map_or(&[][..], |(_, options)| options);
             sub.args(COMMON.iter().chain(own).map(argument))
-        });
-    command
+        })
 }
 
 /// The first option in `matches` that does not work yet.

@@ -41,7 +41,9 @@ pub(super) fn run(arguments: &PullArgs, context: &Context) -> Done {
     let image = reference(&arguments.image)?;
     let destination = match arguments.destination.as_deref() {
         Some(text) if is_directory(text) => {
-            return Err(Failure::not_yet(format_args!("pull into a directory: {text}")));
+            return Err(Failure::not_yet(format_args!(
+                "pull into a directory: {text}"
+            )));
         }
         Some(text) => Some(reference(text)?),
         None => None,
@@ -61,7 +63,9 @@ pub(super) fn run(arguments: &PullArgs, context: &Context) -> Done {
     }
     let puller = Puller::new(context)?;
     let storage = context.storage()?;
-    puller.pull(&image, destination, arguments.last_layer, &storage).map_err(advised)?;
+    puller
+        .pull(&image, destination, arguments.last_layer, &storage)
+        .map_err(advised)?;
     storage.commit()?;
     Ok(())
 }

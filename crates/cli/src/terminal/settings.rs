@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 use crate::environment::{self, Environment};
-use crate::failure::Failure;
 
 /// How much is printed: from -3 (`-qqq`) to 3 (`-vvv`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -136,14 +135,6 @@ fn has_colour(when: WhenColour, terminal: bool, dumb: bool, environment: &Enviro
     }
 }
 
-/// Refuses `-v` together with `-q`, wherever they stand.
-pub(crate) fn verbosity(verbose: usize, quiet: usize) -> Result<Verbosity, Failure> {
-    if verbose > 0 && quiet > 0 {
-        return Err(Failure::new("\"--quiet\" incompatible with \"--verbose\""));
-    }
-    Ok(Verbosity::of(verbose, quiet))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,12 +171,11 @@ mod tests {
             (0, 4, -3),
         ] {
             assert_eq!(
-                verbosity(verbose, quiet),
-                Ok(Verbosity(level)),
+                Verbosity::of(verbose, quiet),
+                Verbosity(level),
                 "-v {verbose} -q {quiet}"
             );
         }
-        assert!(verbosity(1, 1).is_err());
     }
 
     #[test]

@@ -138,7 +138,11 @@ fn show(event: &Event, output: &RunOutput<'_>, terminal: &Terminal) {
     match event {
         Event::Warning(_) => terminal.warning(event),
         Event::Note(_) => terminal.verbose(event),
-        Event::Instruction { number, mark: Mark::Executed, .. } => {
+        Event::Instruction {
+            number,
+            mark: Mark::Executed,
+            ..
+        } => {
             terminal.info(event);
             output.begin(*number);
         }

@@ -59,7 +59,9 @@ impl<'t> RunOutput<'t> {
 
     /// A step has ended: lines without an end end now.
     pub(super) fn finish(&self) {
-        drop(std::mem::take(&mut *self.activity.lock().unwrap_or_else(PoisonError::into_inner)));
+        drop(std::mem::take(
+            &mut *self.activity.lock().unwrap_or_else(PoisonError::into_inner),
+        ));
         let mut unfinished = self
             .unfinished
             .lock()

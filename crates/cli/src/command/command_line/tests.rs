@@ -1,5 +1,10 @@
 //! Vectors of the command line, and what must hold for all options.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "how many rows were tried is part of the result"
+)]
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -23,7 +23,7 @@ pub(super) const FAILED: u8 = 31;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request {
     /// Run a command in an image.
-    Run(Options),
+    Run(Box<Options>),
     /// `--help`.
     Help,
     /// `--usage`.
@@ -118,7 +118,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Request, Failure> {
     options.image = image
         .ok_or_else(|| failed("IMAGE and/or COMMAND not specified"))?
         .clone();
-    Ok(Request::Run(options))
+    Ok(Request::Run(Box::new(options)))
 }
 
 /// What only all options together show.

@@ -1,5 +1,10 @@
 //! The command line of `ch-run`: where options stand, what getopt says, what the table promises.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "how many rows were tried is part of the result"
+)]
+
 use std::collections::BTreeSet;
 
 use super::*;
@@ -11,7 +16,7 @@ fn parse_words(words: &[&str]) -> Result<Request, Failure> {
 
 fn run(words: &[&str]) -> Options {
     match parse_words(words) {
-        Ok(Request::Run(options)) => options,
+        Ok(Request::Run(options)) => *options,
         other => panic!("{words:?}: {other:?}"),
     }
 }
