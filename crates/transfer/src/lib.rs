@@ -11,6 +11,8 @@ mod event;
 mod import;
 mod meta;
 mod pull;
+#[cfg(test)]
+mod tests;
 
 pub use event::{Event, LayerEvent, LayerLabel};
 pub use import::{ImportError, ImportOptions, Imported, Source, import};

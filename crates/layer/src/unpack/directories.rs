@@ -144,9 +144,9 @@ impl Directories {
                     return Err(error);
                 }
                 let target = file::read_link_at(&here.fd, text)?;
-                return self.follow(here, target.as_os_str().as_bytes(), walk);
+                self.follow(here, target.as_os_str().as_bytes(), walk)
             }
-            Some(Kind::Directory) => return Err(error),
+            Some(Kind::Directory) => Err(error),
             found => {
                 let Some(time) = walk.make else {
                     return Ok(None);
@@ -174,7 +174,7 @@ impl Directories {
         for name in target.split(|byte| *byte == b'/') {
             let next = match name {
                 b"" | b"." => continue,
-                b".." => self.at(&split(&here.path).0.to_vec(), walk)?,
+                b".." => self.at(split(&here.path).0, walk)?,
                 _ => self.step(&here, name, walk)?,
             };
             let Some(next) = next else { return Ok(None) };

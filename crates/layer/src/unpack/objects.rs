@@ -80,14 +80,18 @@ impl Unpacker<'_> {
     ) -> Result<(), MemberError> {
         let file = self.new_file(parent, last)?;
         let mut written = 0;
-        reader.content(|place, bytes| {
-            written = place + bytes.len() as u64;
-            content::write(&file, place, bytes).map_err(|error| {
-                MemberError::Kernel(SyscallError::new("pwrite", place.to_string(), error))
-            })
+        reader.content(|place, bytes| match content::write(&file, place, bytes) {
+            Ok(end) => {
+                written = end.unwrap_or(written);
+                Ok(())
+            }
+            Err(error) => {
+                let error = SyscallError::new("pwrite", place.to_string(), error);
+                Err(MemberError::Kernel(error))
+            }
         })?;
         // Zeros at the end, in the archive or by its map, were not written.
-        if written < member.size || member.size >= content::HOLE as u64 {
+        if written < member.size {
             file::set_size(&file, member.size)?;
         }
         self.bytes += member.size;

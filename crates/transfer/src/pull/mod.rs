@@ -7,6 +7,8 @@
 mod error;
 mod layers;
 mod one;
+#[cfg(test)]
+mod tests;
 
 use ch_oci::{
     Descriptor, Document, ImageConfig, Manifest, Platform, Reference, RegistryDefaults,
