@@ -19,6 +19,8 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 const LIVE_RATE: u8 = 10;
 /// How often an activity shows that it goes on.
 const ACTIVITY_INTERVAL: Duration = Duration::from_millis(200);
+/// How an activity turns; the last one is of its end.
+const ACTIVITY_CHARACTERS: &str = "|/-\\ ";
 /// More lines than this would push away what the user wants to read.
 const LIVE_LINES: usize = 8;
 
@@ -36,7 +38,8 @@ impl Activity {
     pub(crate) fn start(terminal: &Terminal, label: impl Into<String>) -> Self {
         let bar = terminal.live.as_ref().map(|live| {
             let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}")
-                .expect("the template is valid");
+                .expect("the template is valid")
+                .tick_chars(ACTIVITY_CHARACTERS);
             let bar = live.add(ProgressBar::new_spinner().with_style(style));
             bar.set_message(label.into());
             bar.enable_steady_tick(ACTIVITY_INTERVAL);

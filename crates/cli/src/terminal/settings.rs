@@ -92,7 +92,7 @@ impl Settings {
         let terminal = log_file.is_none() && io::stderr().is_terminal();
         let festoon = environment.is_set(environment::CH_LOG_FESTOON);
         let live = match progress {
-            ProgressMode::Auto => terminal && !dumb,
+            ProgressMode::Auto => terminal && !dumb && environment.is_set(environment::TERM),
             ProgressMode::Tty => true,
             ProgressMode::Plain | ProgressMode::Quiet => false,
         };
