@@ -1,8 +1,17 @@
 //! The vectors of archives becoming layers, each an archive made by hand and what must come of it.
 
+#![expect(clippy::too_many_lines, reason = "tables of vectors")]
+
 mod archive;
+mod attributes;
 mod headers;
 mod listing;
+mod names;
+mod objects;
+mod reference;
+mod robustness;
+mod settling;
+mod streams;
 
 use std::io::Read;
 use std::os::fd::AsFd;

@@ -183,7 +183,7 @@ fn held<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn settle(
     pull: &Pull<'_>,
     layer: &Planned,
-    unsettled: Unsettled,
+    unsettled: Box<Unsettled>,
     below: &[LayerId],
 ) -> Result<LayerId, PullError> {
     let LayerLabel { index, count, .. } = layer.label;
@@ -191,7 +191,7 @@ fn settle(
         draft,
         files,
         mut unpacked,
-    } = unsettled;
+    } = *unsettled;
     let mut lower = Vec::new();
     for id in below.iter().rev() {
         if let Some(layer) = pull.storage.layers().get(id)? {

@@ -33,7 +33,7 @@ pub(super) enum Fetched {
         warnings: Vec<String>,
     },
     /// Its files are here, but depend on the layers below.
-    Unsettled(Unsettled),
+    Unsettled(Box<Unsettled>),
 }
 
 /// A layer that has to be adjusted to those below it.
@@ -78,11 +78,11 @@ pub(super) fn fetch(
         });
     }
     if unpacked.depends_on_lower() {
-        return Ok(Fetched::Unsettled(Unsettled {
+        return Ok(Fetched::Unsettled(Box::new(Unsettled {
             draft,
             files,
             unpacked,
-        }));
+        })));
     }
     let id = LayerId::pulled(&layer.diff_id);
     let mut meta = meta::of(&unpacked);

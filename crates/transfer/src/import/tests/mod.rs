@@ -310,7 +310,7 @@ fn unreadable_directory_is_the_reason_not_the_broken_archive() {
     let place = Place::new();
     let root = place.directory.path().join("root");
     fs::create_dir_all(root.join("closed")).unwrap();
-    fs::set_permissions(root.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
     let (found, lines) = imported(&place, Source::Path(root.clone()));
     fs::set_permissions(root.join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
     assert!(found.is_none());

@@ -48,6 +48,8 @@ pub(super) fn archive(members: &[Member<'_>]) -> Vec<u8> {
 pub(super) struct Image {
     pub(super) config: ImageConfig,
     pub(super) layers: Vec<(Descriptor, Vec<u8>)>,
+    /// An index offers it for all of these; none: there is no index.
+    pub(super) architectures: Vec<&'static str>,
 }
 
 impl Image {
@@ -63,7 +65,30 @@ impl Image {
                 archive.clone(),
             ));
         }
-        Self { config, layers }
+        Self {
+            config,
+            layers,
+            architectures: Vec::new(),
+        }
+    }
+
+    /// An index of this manifest for several architectures.
+    fn index(&self, manifest: &Descriptor) -> Vec<u8> {
+        let entry = |architecture: &&str| {
+            let platform = Platform::new("linux", architecture, None);
+            Descriptor {
+                platform: Some(platform),
+                ..manifest.clone()
+            }
+        };
+        let entries: Vec<_> = self.architectures.iter().map(entry).collect();
+        serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": media_type::OCI_INDEX,
+            "manifests": entries,
+        })
+        .to_string()
+        .into_bytes()
     }
 
     /// Puts it into `registry` as `name`; gives the digests of its layers.
@@ -85,10 +110,11 @@ impl Image {
             .iter()
             .map(|(descriptor, _)| descriptor.clone())
             .collect();
-        let manifest = write(
-            &Manifest::new(config, layers).to_bytes(),
-            media_type::OCI_MANIFEST,
-        );
+        let bytes = Manifest::new(config, layers).to_bytes();
+        let mut manifest = write(&bytes, media_type::OCI_MANIFEST);
+        if !self.architectures.is_empty() {
+            manifest = write(&self.index(&manifest), media_type::OCI_INDEX);
+        }
         let text =
             |name: &str, text: String| std::fs::write(directory.path().join(name), text).unwrap();
         text("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#.to_owned());
@@ -98,17 +124,14 @@ impl Image {
         );
         let source = format!("oci:{}", directory.path().display());
         let destination = format!("docker://{}/{name}", registry.host());
-        let copy = ["--insecure-policy", "copy", "--dest-tls-verify=false"];
-        let destination = [
-            "--dest-oci-accept-uncompressed-layers",
-            &source,
-            &destination,
+        let copy = [
+            "--insecure-policy",
+            "copy",
+            "--all",
+            "--dest-tls-verify=false",
         ];
-        let keep = ["--preserve-digests"];
-        run_tool(
-            "skopeo",
-            &[&copy[..], &keep[..], &destination[1..]].concat(),
-        );
+        let operands = ["--preserve-digests", &source, &destination];
+        run_tool("skopeo", &[&copy[..], &operands].concat());
     }
 }
 

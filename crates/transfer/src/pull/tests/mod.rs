@@ -118,19 +118,35 @@ fn output_of_pull() {
         "V-cmd-51"
     );
 
+    let mut several = small();
+    several.architectures = vec!["riscv64", "amd64"];
+    several.put(&registry, "debian");
     let foreign = Wanted::Exact(Platform::new("linux", "foo", None));
     let other = PullOptions {
         wanted: foreign,
         ..options.clone()
     };
-    let said = lines(&Place::new(), "debian:buster", &other);
-    // The image is in no index; those are the vectors of selection, in `oci`.
-    assert_eq!(said[1], "requesting arch:  foo", "V-cmd-53");
+    let empty = Place::new();
+    let said = lines(&empty, "debian", &other);
+    let end = [
+        "error: requested arch unavailable: foo",
+        "hint: available: amd64 riscv64",
+    ];
+    assert_eq!(said[said.len() - 2..], end, "V-cmd-53");
+    assert!(
+        empty.storage().images().list().unwrap().images.is_empty(),
+        "V-cmd-53"
+    );
+    assert!(lines(&empty, "debian", &options).contains(&"done".to_owned()));
+    let said = lines(&empty, "debian", &options);
+    assert_eq!(said[3], "manifest: using existing file");
+
+    let said = lines(&empty, "debian:buster", &other);
     let end = [
         "error: image is architecture-unaware",
         "hint: consider --arch=yolo",
     ];
-    assert_eq!(said[said.len() - 2..], end, "V-cmd-53");
+    assert_eq!(said[said.len() - 2..], end);
 
     let empty = Place::new();
     let said = lines(&empty, "nosuch", &options);
