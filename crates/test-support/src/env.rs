@@ -105,7 +105,11 @@ impl TestEnv {
         let own = self.root().join("bin").join(program);
         let tool = !own.exists();
         let mut command = Command::new(if tool { program.into() } else { own });
-        command.args(arguments).current_dir(self.path("")).stdin(Stdio::null()).env_clear();
+        command
+            .args(arguments)
+            .current_dir(self.path(""))
+            .stdin(Stdio::null())
+            .env_clear();
         if tool && let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {
             // Tools that lie in a directory of the user's have their libraries there, too.
             command.env("LD_LIBRARY_PATH", path);

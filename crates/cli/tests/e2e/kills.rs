@@ -1,6 +1,5 @@
 //! `kill -9` at any instant: the next command works, and nothing half-made is seen.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use ch_test_support::{Registry, TestEnv};
@@ -42,7 +41,11 @@ fn pull_is_killed() {
     let whole = start.elapsed();
     let mut interrupted = 0;
     for delay in delays(whole) {
-        fs::remove_dir_all(env.storage()).expect("the user can delete the storage directory");
+        env.run("rm", ["-rf", "../storage"]).success();
+        assert!(
+            !env.storage().exists(),
+            "the user can delete the storage directory"
+        );
         interrupted += u32::from(killed(&env, &pull, delay));
         let listed = env.image(["list"]).success();
         let whole_or_nothing = ["", "debian:bookworm\n"].contains(&listed.stdout.as_str());
@@ -99,6 +102,10 @@ fn build_is_killed() {
         "no build was still running when it was killed"
     );
     killed(&env, &["build", "--no-cache", "killed"], whole / 2);
-    fs::remove_dir_all(env.storage()).expect("the user can delete the storage directory");
+    env.run("rm", ["-rf", "../storage"]).success();
+    assert!(
+        !env.storage().exists(),
+        "the user can delete the storage directory"
+    );
     println!("build: killed {interrupted} times while it ran");
 }
