@@ -1,4 +1,5 @@
 //! The workspace keeps to its own rules: who may use whom, how long a file may be, that every test file is run.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,9 @@
 //! End-to-end tests: they run the executable as a user would, and look at what it printed and made.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests, and their counts"
+)]
 
 mod build;
 mod images;
