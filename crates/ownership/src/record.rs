@@ -50,7 +50,6 @@ impl Override {
     pub fn disk_mode(&self) -> u32 {
         match self.kind {
             Kind::Directory => self.mode & 0o7777 & !0o4000 | 0o700,
-            Kind::Block(_) | Kind::Character(_) => 0o600,
             _ => self.mode & 0o1777 | 0o600,
         }
     }
@@ -216,7 +215,7 @@ mod tests {
             (Kind::Directory, 0o555, 0o755, false),
             (Kind::Directory, 0o2755, 0o2755, true),
             (Kind::Directory, 0o1777, 0o1777, true),
-            (NULL, 0o666, 0o600, false),
+            (NULL, 0o666, 0o666, false),
         ] {
             let value = Override {
                 uid: 0,

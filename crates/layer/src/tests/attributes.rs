@@ -157,7 +157,7 @@ fn attributes() -> Vec<Vector> {
         (
             "V-tar-92-device",
             of([entry('3', "c").device(1, 3).pax("SCHILY.xattr.user.a", "b")]),
-            Tree("c f 600 0:0:0644:char-1-3 user.a=b"),
+            Tree("c f 644 0:0:0644:char-1-3 user.a=b"),
         ),
         (
             "V-tar-93",

@@ -445,7 +445,7 @@ fn types() -> Vec<Vector> {
                 entry('1', "h").link("f").size(1000),
                 entry('3', "c").device(1, 3).size(1000),
             ]),
-            Tree("c f 600 0:0:0644:char-1-3\nd d 755\nf f 644 \"x\"\nh f 644 \"x\" =f\nl l -> f"),
+            Tree("c f 644 0:0:0644:char-1-3\nd d 755\nf f 644 \"x\"\nh f 644 \"x\" =f\nl l -> f"),
         ),
     ]
 }

@@ -264,17 +264,17 @@ fn others() -> Vec<Vector> {
         (
             "V-tar-77-char",
             of([entry('3', "c").mode(0o666).device(1, 3).time(4)]),
-            Tree("c f 600 0:0:0666:char-1-3 @4"),
+            Tree("c f 666 0:0:0666:char-1-3 @4"),
         ),
         (
             "V-tar-77-block",
             of([entry('4', "b").owner(0, 6).device(259, 65536)]),
-            Tree("b f 600 0:6:0644:block-259-65536"),
+            Tree("b f 644 0:6:0644:block-259-65536"),
         ),
         (
             "V-tar-78",
             of([entry('3', "c")]),
-            Tree("c f 600 0:0:0644:char-0-0"),
+            Tree("c f 644 0:0:0644:char-0-0"),
         ),
         (
             "V-tar-79",
