@@ -12,9 +12,9 @@ use ch_storage::RootAttributes;
 
 /// Attributes that the kernel keeps for itself in an upper directory; an image's own of that prefix
 /// are escaped once more.
-const KERNEL: &str = "user.overlay.";
-const ESCAPED: &str = "user.overlay.overlay.";
-const ACCESS_LISTS: [&str; 2] = ["system.posix_acl_access", "system.posix_acl_default"];
+const KERNEL: &[u8] = b"user.overlay.";
+const ESCAPED: &[u8] = b"user.overlay.overlay.";
+const ACCESS_LISTS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
 
 /// A root that no layer says anything of: 0755, owned by root, of no particular time.
 pub(crate) fn default_root() -> RootAttributes {
@@ -36,10 +36,8 @@ pub(crate) fn capture(directory: impl AsFd) -> Result<RootAttributes, SyscallErr
         xattrs: Default::default(),
     };
     for name in xattr::names(&directory)? {
-        let Ok(name) = String::from_utf8(name) else {
-            continue;
-        };
         if is_carried(&name)
+            && let Ok(name) = String::from_utf8(name)
             && let Some(value) = xattr::get(&directory, name.as_bytes())?
         {
             found.xattrs.insert(name, value);
@@ -73,8 +71,9 @@ pub(crate) fn apply_time(
     file::set_modified(directory, time)
 }
 
-fn is_carried(name: &str) -> bool {
-    let of_user = name.starts_with("user.") && !name.starts_with(KERNEL);
+/// Whether an attribute on disk goes with its object.
+pub(crate) fn is_carried(name: &[u8]) -> bool {
+    let of_user = name.starts_with(b"user.") && !name.starts_with(KERNEL);
     of_user || name.starts_with(ESCAPED) || ACCESS_LISTS.contains(&name)
 }
 

@@ -12,6 +12,8 @@
 //! directory cannot hold its changes, other engines will stand behind the same functions; until then
 //! the error says what is missing.
 //!
+//! [`flatten`] copies a stack into a plain directory instead: for users, and for what cannot mount.
+//!
 //! Invariants: a published layer is never written; nothing is written into a layer for mount points
 //! (they come from the scaffold below, or the cover above the image's layers); a layer exists only if
 //! the step changed something.
@@ -20,6 +22,7 @@ mod attributes;
 mod commit;
 mod cover;
 mod diagnosis;
+mod flat;
 mod mount_points;
 mod mounter;
 mod probe;
@@ -31,6 +34,7 @@ mod workspace;
 
 pub use commit::{CommitError, Committed};
 pub use diagnosis::{Diagnosis, Surroundings};
+pub use flat::{FlattenError, Flattened, flatten, furnish};
 pub use mount_points::{MountPoints, PlaceKind};
 pub use mounter::{MOUNTER, MountError, Mounter, SpawnError};
 pub use stack::StackError;

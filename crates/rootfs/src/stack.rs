@@ -149,7 +149,7 @@ fn look(root: impl AsFd, path: &Path) -> Result<Look, SyscallError> {
         let Some(status) = file::try_status_at(&directory, name)? else {
             return Ok(if opaque { Look::Hidden } else { Look::Absent });
         };
-        if status.is_whiteout() || is_marked_whiteout(&directory, name, &status)? {
+        if is_whiteout(&directory, name, &status)? {
             return Ok(Look::Hidden);
         }
         if names.peek().is_none() {
@@ -167,6 +167,15 @@ fn look(root: impl AsFd, path: &Path) -> Result<Look, SyscallError> {
 /// Whether nothing of the layers below shows in this directory.
 pub(crate) fn is_opaque(directory: impl AsFd) -> Result<bool, SyscallError> {
     Ok(xattr::get(directory, b"user.overlay.opaque")?.is_some_and(|value| value == b"y"))
+}
+
+/// Whether `name`, of this `status`, hides what is below it.
+pub(crate) fn is_whiteout(
+    directory: impl AsFd,
+    name: &OsStr,
+    status: &file::Status,
+) -> Result<bool, SyscallError> {
+    Ok(status.is_whiteout() || is_marked_whiteout(directory, name, status)?)
 }
 
 /// Whether `name` is a whiteout of the form that needs no device.

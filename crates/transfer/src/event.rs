@@ -1,6 +1,7 @@
 //! What happens while an image is on its way, and the lines by which that is told.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use ch_oci::{Digest, Platform, Reference};
 
@@ -62,6 +63,8 @@ pub enum Event {
     Importing(String),
     /// The image will have another name here.
     Destination(Reference),
+    /// The image will be in this directory, and have no name here.
+    DestinationDirectory(PathBuf),
     /// The name of an image that is imported.
     ImportDestination(Reference),
     /// For this architecture, or `yolo`.
@@ -113,6 +116,7 @@ impl Event {
             Self::Pulling(reference) => format!("pulling image:    {reference}"),
             Self::Importing(source) => format!("importing:    {source}"),
             Self::Destination(reference) => format!("destination:      {reference}"),
+            Self::DestinationDirectory(path) => format!("destination:      {}", path.display()),
             Self::ImportDestination(reference) => format!("destination:  {reference}"),
             Self::Requesting(architecture) => format!("requesting arch:  {architecture}"),
             Self::Index => "manifest list: downloading".to_owned(),

@@ -1,6 +1,6 @@
 //! Whole images in and out of the storage directory.
 //!
-//! [`pull`] brings an image from a registry, [`import`] one from a directory or an archive. What they
+//! [`pull`] brings an image from a registry ([`pull_directory`] into a plain directory), [`import`] one from a directory or an archive. What they
 //! are doing is told by [`Event`]s; nothing is printed here.
 //!
 //! Invariants: an image record is stored last, so an image is there whole or not at all, and an earlier
@@ -16,4 +16,7 @@ mod tests;
 
 pub use event::{Event, LayerEvent, LayerLabel};
 pub use import::{ImportError, ImportOptions, Imported, Source, import};
-pub use pull::{LayerDownloadError, PullError, PullOptions, Pulled, pull};
+pub use pull::{
+    DirectoryError, Flattened, LayerDownloadError, PullError, PullOptions, Pulled, pull,
+    pull_directory,
+};

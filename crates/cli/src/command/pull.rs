@@ -1,11 +1,11 @@
-//! `ch-image pull`: an image from a registry into the storage directory.
+//! `ch-image pull`: an image from a registry into the storage directory, or into a plain directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ch_oci::{Platform, Reference, RegistryDefaults, Wanted};
 use ch_registry::Client;
 use ch_storage::Storage;
-use ch_transfer::{PullError, PullOptions, Pulled};
+use ch_transfer::{Event, PullError, PullOptions, Pulled};
 use clap::Args;
 
 use super::context::reference;
@@ -31,41 +31,69 @@ pub(crate) struct PullArgs {
     #[arg(value_name = "IMAGE_REF")]
     image: String,
 
-    /// Other name for the image here
-    #[arg(value_name = "DEST_REF")]
+    /// Other name for the image here, or with / a directory to put it into
+    #[arg(value_name = "DEST_REF|IMAGE_DIR")]
     destination: Option<String>,
+
+    /// Name for the image here, whatever it looks like
+    #[arg(long = "as", value_name = "REF", conflicts_with_all = ["destination", "directory"])]
+    name: Option<String>,
+
+    /// Directory to put the image into, whatever it looks like
+    #[arg(long = "dir", value_name = "DIR", conflicts_with = "destination")]
+    directory: Option<PathBuf>,
+}
+
+/// Where the image goes.
+enum Destination {
+    /// Into the storage directory, under the name it was asked for by or another one.
+    Name(Option<Reference>),
+    /// Only into a directory.
+    Directory(PathBuf),
+}
+
+impl PullArgs {
+    fn destination(&self) -> Result<Destination, Failure> {
+        let text = self.name.as_deref().or(self.destination.as_deref());
+        Ok(match (&self.directory, text) {
+            (Some(directory), _) => Destination::Directory(directory.clone()),
+            (None, Some(text)) if self.name.is_none() && is_directory(text) => {
+                Destination::Directory(text.into())
+            }
+            (None, text) => Destination::Name(text.map(reference).transpose()?),
+        })
+    }
+
+    /// The second operand, if it was taken for a name and there is a directory of that name.
+    fn ambiguous(&self) -> Option<&str> {
+        let text = self.destination.as_deref()?;
+        (!is_directory(text) && Path::new(text).is_dir()).then_some(text)
+    }
 }
 
 /// Pulls, or says how the reference is understood.
 pub(super) fn run(arguments: &PullArgs, context: &Context) -> Done {
     let image = reference(&arguments.image)?;
-    let destination = match arguments.destination.as_deref() {
-        Some(text) if is_directory(text) => {
-            return Err(Failure::not_yet(format_args!(
-                "pull into a directory: {text}"
-            )));
-        }
-        Some(text) => Some(reference(text)?),
-        None => None,
-    };
+    let destination = arguments.destination()?;
     if arguments.parse_only {
         return context.terminal.output(format!("{}\n", image.report()));
     }
     if context.common.says_no_cache() {
         return Err(Failure::not_yet("pull --no-cache"));
     }
-    if let Some(text) = arguments.destination.as_deref()
-        && Path::new(text).is_dir()
-    {
+    if let Some(text) = arguments.ambiguous() {
         context.terminal.warning(format_args!(
             "\"{text}\" is taken as an image name; write ./{text} for the directory"
         ));
     }
     let puller = Puller::new(context)?;
     let storage = context.storage()?;
-    puller
-        .pull(&image, destination, arguments.last_layer, &storage)
-        .map_err(advised)?;
+    let last_layer = arguments.last_layer;
+    match destination {
+        Destination::Name(name) => puller.pull(&image, name, last_layer, &storage).map(|_| ()),
+        Destination::Directory(path) => puller.pull_directory(&image, &path, last_layer, &storage),
+    }
+    .map_err(advised)?;
     storage.commit()?;
     Ok(())
 }
@@ -100,7 +128,27 @@ impl<'c> Puller<'c> {
         last_layer: Option<usize>,
         storage: &Storage,
     ) -> Result<Pulled, PullError> {
-        let options = PullOptions {
+        let options = self.options(destination, last_layer);
+        self.showing(|tell| ch_transfer::pull(storage, &self.client, image, &options, tell))
+    }
+
+    /// Puts one image into a directory.
+    fn pull_directory(
+        &self,
+        image: &Reference,
+        path: &Path,
+        last_layer: Option<usize>,
+        storage: &Storage,
+    ) -> Result<(), PullError> {
+        let options = self.options(None, last_layer);
+        self.showing(|tell| {
+            ch_transfer::pull_directory(storage, &self.client, image, path, &options, tell)
+        })
+        .map(|_| ())
+    }
+
+    fn options(&self, destination: Option<Reference>, last_layer: Option<usize>) -> PullOptions {
+        PullOptions {
             destination,
             defaults: self.defaults.clone(),
             wanted: self.wanted.clone(),
@@ -108,11 +156,13 @@ impl<'c> Puller<'c> {
             last_layer,
             jobs: JOBS,
             unpack: ch_layer::Options::default(),
-        };
+        }
+    }
+
+    /// Does `work`, and shows how it goes on.
+    fn showing<T>(&self, work: impl FnOnce(&(dyn Fn(Event) + Sync)) -> T) -> T {
         let transfers = Transfers::new(self.terminal);
-        ch_transfer::pull(storage, &self.client, image, &options, &|event| {
-            transfer::show(&event, &transfers, self.terminal);
-        })
+        work(&|event| transfer::show(&event, &transfers, self.terminal))
     }
 }
 

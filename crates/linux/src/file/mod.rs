@@ -11,7 +11,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, CWD, FileType, Mode, RawDir, Timespec, Timestamps};
+use rustix::fs::{self, AtFlags, CWD, FileType, Mode, RawDir, RenameFlags, Timespec, Timestamps};
+use rustix::io::Errno;
 
 pub use rustix::fs::OFlags;
 
@@ -303,6 +304,26 @@ pub fn rename_at(
     let (name, new_name) = (name.as_ref(), new_name.as_ref());
     fs::renameat(directory, name, new_directory, new_name)
         .map_err(|errno| SyscallError::new("renameat", format!("{name:?}, {new_name:?}"), errno))
+}
+
+/// Lets two names change their objects, of any kind, in one step: `renameat2(2)` with `RENAME_EXCHANGE`.
+/// `false` on file systems without it (NFS); then nothing happened.
+pub fn try_exchange_at(
+    directory: impl AsFd,
+    name: impl AsRef<OsStr>,
+    other_directory: impl AsFd,
+    other_name: impl AsRef<OsStr>,
+) -> Result<bool, SyscallError> {
+    let (name, other) = (name.as_ref(), other_name.as_ref());
+    let exchange = RenameFlags::EXCHANGE;
+    match fs::renameat_with(directory, name, other_directory, other, exchange) {
+        Ok(()) => Ok(true),
+        Err(Errno::INVAL | Errno::NOSYS) => Ok(false),
+        Err(errno) => {
+            let arguments = format!("{name:?}, {other:?}, RENAME_EXCHANGE");
+            Err(SyscallError::new("renameat2", arguments, errno))
+        }
+    }
 }
 
 /// Removes a name that is no directory.

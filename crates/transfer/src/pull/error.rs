@@ -10,6 +10,8 @@ use ch_oci::{Digest, DocumentError, NotAnImage, SelectError};
 use ch_registry::FetchError;
 use ch_storage::{LayerError, PublishError, RecordError};
 
+use super::directory::DirectoryError;
+
 /// Why an image could not be pulled. An earlier image of the name is still there.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
@@ -110,6 +112,9 @@ pub enum PullError {
     /// An image of the storage directory could not be looked at.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The image is here, but could not be put into a directory.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// Another process that makes the same could not be waited for.
     #[error("can't lock in storage directory")]
     Lock(#[source] SyscallError),

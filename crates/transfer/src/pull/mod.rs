@@ -4,6 +4,7 @@
 //! each in one pass from the network to files. A layer whose content depends on those below it is
 //! settled on them afterwards, the lowest first.
 
+mod directory;
 mod error;
 mod layers;
 mod one;
@@ -17,7 +18,8 @@ use ch_oci::{
 use ch_registry::{Client, Fetched};
 use ch_storage::{Draft, ImageLayer, ImageOrigin, ImageRecord, Storage};
 
-use crate::event::Event;
+use crate::event::{Event, LayerLabel};
+pub use directory::{DirectoryError, Flattened, pull_directory};
 pub use error::{LayerDownloadError, PullError};
 
 /// Indexes may name indexes so deep.
@@ -68,27 +70,28 @@ pub fn pull(
     options: &PullOptions,
     tell: &(dyn Fn(Event) + Sync),
 ) -> Result<Pulled, PullError> {
-    let remote = reference.remote(&options.defaults);
-    let draft = storage.draft()?;
-    let pull = Pull {
-        storage,
-        client,
-        reference,
-        remote,
-        options,
-        tell,
-        draft,
-    };
+    let pull = Pull::new(storage, client, reference, options, tell)?;
     tell(Event::Pulling(reference.clone()));
     if let Some(destination) = &options.destination {
         tell(Event::Destination(destination.clone()));
     }
-    tell(Event::Requesting(options.wanted.architecture_name()));
-    if reference.is_scratch() {
-        pull.scratch()
-    } else {
-        pull.image()
+    let mut arrived = pull.bring()?;
+    let known = storage.images().get(pull.name())?;
+    let known = known.filter(|known| arrived.is_like(known));
+    pull.tell_arrival(&arrived, known.is_some());
+    if let Some(known) = known {
+        // Nothing else may differ because time has passed.
+        arrived.record.created = known.created;
     }
+    let record = arrived.record;
+    let stored = storage.images().put(&record)?;
+    tell(Event::Done);
+    let changed = if reference.is_scratch() {
+        stored
+    } else {
+        !arrived.unpacked.is_empty()
+    };
+    Ok(Pulled { record, changed })
 }
 
 /// One pull.
@@ -103,6 +106,25 @@ struct Pull<'a> {
     draft: Draft,
 }
 
+/// An image all of whose layers are here. Its record is not stored.
+struct Arrived {
+    record: ImageRecord,
+    /// None: there was nothing to ask for.
+    config: Option<ImageConfig>,
+    /// The layers that were not here before.
+    unpacked: Vec<LayerLabel>,
+    warnings: Vec<String>,
+}
+
+impl Arrived {
+    /// Whether nothing but time has passed since `known` was pulled.
+    fn is_like(&self, known: &ImageRecord) -> bool {
+        self.unpacked.is_empty()
+            && known.manifest == self.record.manifest
+            && known.layer_ids() == self.record.layer_ids()
+    }
+}
+
 /// The manifest of the image, and how it was found.
 struct Found {
     manifest: Box<Manifest>,
@@ -110,9 +132,50 @@ struct Found {
     index: Option<Descriptor>,
 }
 
-impl Pull<'_> {
+impl<'a> Pull<'a> {
+    fn new(
+        storage: &'a Storage,
+        client: &'a Client,
+        reference: &'a Reference,
+        options: &'a PullOptions,
+        tell: Tell<'a>,
+    ) -> Result<Self, PullError> {
+        Ok(Self {
+            storage,
+            client,
+            reference,
+            remote: reference.remote(&options.defaults),
+            options,
+            tell,
+            draft: storage.draft()?,
+        })
+    }
+
+    /// Brings everything that is not here yet.
+    fn bring(&self) -> Result<Arrived, PullError> {
+        (self.tell)(Event::Requesting(self.options.wanted.architecture_name()));
+        if self.reference.is_scratch() {
+            return Ok(self.scratch());
+        }
+        let found = self.manifest()?;
+        found.manifest.require_image(&self.remote)?;
+        let config_bytes = self.config(&found.manifest.config)?;
+        let config = ImageConfig::parse(&config_bytes)?;
+        self.check_platform(&found, &config)?;
+        let layers = self.plan_layers(&found.manifest, &config)?;
+        let outcome = layers::fetch(self, &layers)?;
+        let mut record = self.record(&found, config_bytes, outcome.layers);
+        record.incomplete = record.layers.len() < found.manifest.layers.len();
+        Ok(Arrived {
+            record,
+            config: Some(config),
+            unpacked: outcome.unpacked,
+            warnings: outcome.warnings,
+        })
+    }
+
     /// An empty image: nobody needs to be asked for it.
-    fn scratch(&self) -> Result<Pulled, PullError> {
+    fn scratch(&self) -> Arrived {
         let config = ImageConfig::new(&self.options.host);
         let record = ImageRecord {
             name: self.name().clone(),
@@ -128,46 +191,31 @@ impl Pull<'_> {
             created: jiff::Timestamp::now(),
             incomplete: false,
         };
-        let changed = self.storage.images().put(&record)?;
-        (self.tell)(Event::Done);
-        Ok(Pulled { record, changed })
+        Arrived {
+            record,
+            config: None,
+            unpacked: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
-    fn image(&self) -> Result<Pulled, PullError> {
-        let found = self.manifest()?;
-        found.manifest.require_image(&self.remote)?;
-        let config_bytes = self.config(&found.manifest.config)?;
-        let config = ImageConfig::parse(&config_bytes)?;
-        self.check_platform(&found, &config)?;
-        let layers = self.plan_layers(&found.manifest, &config)?;
-        let outcome = layers::fetch(self, &layers)?;
-        let known = self.storage.images().get(self.name())?;
-        let mut record = self.record(&found, config_bytes, outcome.layers);
-        record.incomplete = record.layers.len() < found.manifest.layers.len();
-        let same = |known: &ImageRecord| {
-            known.manifest == record.manifest && known.layer_ids() == record.layer_ids()
+    /// Tells what came, unless nobody was asked.
+    fn tell_arrival(&self, arrived: &Arrived, is_known: bool) {
+        let Some(config) = &arrived.config else {
+            return;
         };
-        let is_known = outcome.unpacked.is_empty() && known.as_ref().is_some_and(same);
         (self.tell)(if is_known {
             Event::Found
         } else {
             Event::Adding
         });
-        let changed = !outcome.unpacked.is_empty();
-        if changed {
-            (self.tell)(Event::Unpacked(outcome.unpacked));
+        if !arrived.unpacked.is_empty() {
+            (self.tell)(Event::Unpacked(arrived.unpacked.clone()));
         }
-        for warning in outcome.warnings {
-            (self.tell)(Event::Warning(warning));
+        for warning in &arrived.warnings {
+            (self.tell)(Event::Warning(warning.clone()));
         }
-        if let Some(known) = known.filter(|_| is_known) {
-            // Nothing else may differ because time has passed.
-            record.created = known.created;
-        }
-        self.storage.images().put(&record)?;
-        self.tell_architecture(&config);
-        (self.tell)(Event::Done);
-        Ok(Pulled { record, changed })
+        self.tell_architecture(config);
     }
 
     /// The name of the image here.

@@ -1,5 +1,6 @@
 //! Pulls from a real registry.
 
+mod directory;
 mod image;
 
 use std::fs;
