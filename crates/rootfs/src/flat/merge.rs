@@ -99,6 +99,10 @@ impl<'a> Merge<'a> {
         if self.check(stack::is_whiteout(&top.directory, name, &status))? {
             return Ok(());
         }
+        if !matches!(status.kind, Kind::File | Kind::Symlink | Kind::Fifo) {
+            self.found.left_out += 1;
+            return Ok(());
+        }
         if self.is_linked(top.layer, target, name, &status)? {
             self.found.entries += 1;
             return Ok(());
@@ -109,13 +113,9 @@ impl<'a> Merge<'a> {
                 self.check(object::copy_link(&top.directory, target, name, &status))?;
                 Extra::of(self.owner(top.layer))
             }
-            Kind::Fifo => {
+            _ => {
                 self.check(object::copy_fifo(target, name, &status))?;
                 Extra::of(self.owner(top.layer))
-            }
-            _ => {
-                self.found.left_out += 1;
-                return Ok(());
             }
         };
         self.keep(extra);

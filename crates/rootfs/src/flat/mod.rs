@@ -124,3 +124,6 @@ fn owners(layer: &ch_storage::Layer) -> Result<Owners, FlattenError> {
         source,
     })
 }
+
+#[cfg(test)]
+mod tests;

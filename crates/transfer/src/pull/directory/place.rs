@@ -118,7 +118,7 @@ impl Place {
     fn make_draft(&self) -> Result<Draft<'_>, SyscallError> {
         loop {
             let mut name = self.prefix();
-            name.push(boot::unique().to_string());
+            name.push(boot::unique());
             let holder = self.parent.make_directory(&name, 0o700)?;
             match lock::try_lock(&holder, Sharing::Exclusive) {
                 // A sweep saw it before it was locked.
