@@ -87,10 +87,7 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
     ("delete", &[("purge", No)]),
     ("import", &[("format", Required)]),
     ("list", &[("undeletable", No), ("undeleteable", No)]),
-    (
-        "pull",
-        &[("as", Required), ("dir", Required), ("jobs", Required)],
-    ),
+    ("pull", &[("jobs", Required)]),
 ];
 
 /// `command` with the options to come, on both sides of every sub-command.
