@@ -1,12 +1,11 @@
 //! The entry: from a syntax tree to an image in the storage directory.
 
-use std::error::Error;
-
 use ch_container::{Stop, Stream};
 use ch_dockerfile::File;
 use ch_linux::reexec::Executable;
 use ch_oci::Reference;
 use ch_storage::{ImageRecord, Storage};
+use ch_transfer::PullError;
 
 use crate::error::BuildError;
 use crate::plan::Plan;
@@ -28,7 +27,7 @@ pub struct Context<'a> {
 }
 
 /// Brings an image into the storage directory.
-pub type Pull<'a> = dyn Fn(&Reference) -> Result<(), Box<dyn Error + Send + Sync>> + 'a;
+pub type Pull<'a> = dyn Fn(&Reference) -> Result<(), PullError> + 'a;
 
 /// Takes a piece of what a command writes.
 pub type TakeOutput<'a> = dyn Fn(Stream, &[u8]) + 'a;

@@ -26,13 +26,15 @@ pub(crate) fn first_state(image: &ImageRecord) -> StateId {
     key.state()
 }
 
-/// Why the base image `reference` can't be had.
+/// Why the base image `reference` can't be had, and what to do about it.
 pub(crate) fn base_error(
     reference: &Reference,
-    source: Box<dyn Error + Send + Sync>,
+    hint: Option<String>,
+    source: impl Into<Box<dyn Error + Send + Sync>>,
 ) -> BuildError {
     let name = reference.to_string();
-    Problem::Base { name, source }.into()
+    let source = source.into();
+    BuildError::from(Problem::Base { name, source }).with_any_hint(hint)
 }
 
 /// Stores the result under all its names, and takes everything to disk. Returns the first record.

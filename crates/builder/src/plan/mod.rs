@@ -54,6 +54,7 @@ pub(crate) enum Base {
 impl<'a> Plan<'a> {
     /// Plans the last stage of `file` and what it needs.
     pub(crate) fn new(file: &'a File, options: &Options) -> Result<Self, BuildError> {
+        supported::check_directives(file)?;
         check_consumed(file, &options.build_arguments)?;
         let last = file.stages.len() - 1;
         let target_name = file.stages[last].name().unwrap_or("default");

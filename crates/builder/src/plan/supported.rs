@@ -1,8 +1,19 @@
 //! The part of the language that is executed; the rest is refused before anything happens.
 
-use ch_dockerfile::ast::{Command, Copy, CopySource, File, Run, RunInput, Stage};
+use ch_dockerfile::ast::{Command, Copy, CopySource, Dialect, File, Run, RunInput, Stage};
 
 use crate::error::{BuildError, Problem};
+
+/// Refuses a Dockerfile whose instructions are to mean what they do not mean here.
+pub(super) fn check_directives(file: &File) -> Result<(), BuildError> {
+    match file.directives.dialect {
+        Some((Dialect::Charliecloud, span)) => {
+            let what = "dialect=charliecloud".to_owned();
+            Err(BuildError::from(Problem::NotSupported(what)).at(&file.source, span))
+        }
+        Some((Dialect::Docker, _)) | None => Ok(()),
+    }
+}
 
 /// Refuses a stage with something in it that can't be executed.
 pub(super) fn check(file: &File, stage: &Stage) -> Result<(), BuildError> {

@@ -4,10 +4,10 @@
 //! Otherwise the step is executed by whoever gets its key lock first, and the layers it leaves are
 //! published together with the state. The image record comes last, when all that it names exists.
 
+mod base;
 mod cache;
 
 use ch_dockerfile::ast::{Command, Copy, Header, Instruction, Run};
-use ch_oci::{ImageConfig, Reference};
 use ch_rootfs::Workspace;
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ use crate::context::resolve::Root;
 use crate::error::{BuildError, Problem};
 use crate::key::KeyHash;
 use crate::machinery::Machinery;
-use crate::plan::{Base, Plan, PlannedStage};
+use crate::plan::{Plan, PlannedStage};
 use crate::record;
 use crate::stage::{Stage, Words};
 use crate::step::metadata::{self, Applied};
@@ -121,83 +121,6 @@ impl<'a> Schedule<'a> {
         Ok(stage)
     }
 
-    /// What the stage starts from.
-    fn base(&mut self, planned: &PlannedStage<'_>) -> Result<Stage, BuildError> {
-        let header = &planned.stage.header;
-        match &planned.base {
-            Base::Scratch => {
-                self.tell(header, Mark::Neither);
-                let config = Stage::scratch_config(&self.options.platform);
-                Ok(Stage::new(
-                    config,
-                    Vec::new(),
-                    KeyHash::new("scratch 1").state(),
-                ))
-            }
-            Base::Stage(index) => {
-                self.tell(header, Mark::Neither);
-                let (_, base) = self
-                    .finished
-                    .iter()
-                    .find(|(finished, _)| finished == index)
-                    .expect("what a stage needs is planned before it");
-                let mut stage = base.clone();
-                stage.has_command = false;
-                stage.config.config.on_build = None;
-                Ok(stage)
-            }
-            Base::Image(reference) => self.image(reference, header),
-        }
-    }
-
-    /// A stage on an image, pulled if it is missing.
-    fn image(&mut self, reference: &Reference, header: &Header) -> Result<Stage, BuildError> {
-        let storage = self.context.storage;
-        let failed = |source| record::base_error(reference, source);
-        let mut found = storage
-            .images()
-            .get(reference)
-            .map_err(|e| failed(e.into()))?;
-        self.tell(
-            header,
-            if found.is_some() {
-                Mark::Hit
-            } else {
-                Mark::Executed
-            },
-        );
-        if found.is_none() {
-            if self.options.dry_run {
-                let config = Stage::scratch_config(&self.options.platform);
-                let mut key = KeyHash::new("missing image 1");
-                key.field("name", reference.to_string());
-                return Ok(Stage::new(config, Vec::new(), key.state()));
-            }
-            (self.context.pull)(reference).map_err(failed)?;
-            found = storage
-                .images()
-                .get(reference)
-                .map_err(|e| failed(e.into()))?;
-        }
-        let Some(image) = found else {
-            return Err(Problem::NoImage(reference.to_string()).into());
-        };
-        storage
-            .images()
-            .check_layers(&image)
-            .map_err(|e| failed(e.into()))?;
-        if image.incomplete {
-            let text = format!("base image is incomplete (--last-layer): {}", image.name);
-            (self.events)(Event::Warning(text));
-        }
-        let config = ImageConfig::parse(&image.config).map_err(|e| failed(e.into()))?;
-        Ok(Stage::new(
-            config,
-            image.layer_ids(),
-            record::first_state(&image),
-        ))
-    }
-
     fn instruction(
         &mut self,
         instruction: &Instruction,
@@ -255,6 +178,7 @@ impl<'a> Schedule<'a> {
             state: prepared.state(&stage.state, self.options),
             history: prepared.history(stage),
             mount_points: spec.mount_points(),
+            repeatable: false,
             execute: &execute,
         };
         let mark = self.step(header, step, stage)?;
@@ -284,6 +208,7 @@ impl<'a> Schedule<'a> {
             state: prepared.state(&stage.state)?,
             history: prepared.history(),
             mount_points: Vec::new(),
+            repeatable: true,
             execute: &execute,
         };
         self.step(header, step, stage).map(drop)
@@ -315,11 +240,11 @@ impl<'a> Schedule<'a> {
             let execute = |_: &Machinery<'_>, workspace: &Workspace| {
                 Ok(workdir::make(workspace.root(), &path)?)
             };
-            let mount_points = Vec::new();
             let step = Step {
                 state,
                 history,
-                mount_points,
+                mount_points: Vec::new(),
+                repeatable: true,
                 execute: &execute,
             };
             self.step(header, step, stage)?;

@@ -13,6 +13,7 @@ use ch_oci::{ImageConfig, Platform, Reference};
 use ch_storage::{
     ImageLayer, ImageOrigin, ImageRecord, LayerId, LayerMeta, Options as StorageOptions, Storage,
 };
+use ch_transfer::PullError;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -104,9 +105,13 @@ impl Fixture {
         ch_test_support::small_root(&self.storage.path().join(files));
         let id = LayerId::random();
         draft.publish_layer(&id, &LayerMeta::new()).unwrap();
-        let config = ImageConfig::new(&platform());
+        self.put_image("base", &ImageConfig::new(&platform()), id);
+    }
+
+    /// Stores an image of one layer.
+    pub(crate) fn put_image(&self, name: &str, config: &ImageConfig, id: LayerId) {
         let record = ImageRecord {
-            name: reference("base"),
+            name: reference(name),
             origin: ImageOrigin::Import,
             identity: "imported:base".to_owned(),
             config: config.to_bytes(),
@@ -162,7 +167,7 @@ impl Fixture {
         let context = Context {
             storage: &self.storage,
             executable,
-            pull: &|reference| Err(format!("no network, so no {reference}").into()),
+            pull: &|_| Err(PullError::ArchitectureUnaware),
             stop: &self.stop,
             output: Some(&|stream: Stream, bytes: &[u8]| {
                 let text = String::from_utf8_lossy(bytes);

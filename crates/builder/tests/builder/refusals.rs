@@ -2,15 +2,21 @@
 
 use ch_builder::{BuildArgument, Options};
 use ch_emulation::Mode;
+use ch_oci::ImageConfig;
 
 use crate::Case;
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, platform};
 
 pub(crate) const CASES: &[Case] = &[
     (
         "what_is_not_executed_is_refused_before_anything_is_done",
         unsupported,
     ),
+    (
+        "base_images_with_triggers_are_refused_before_any_step",
+        triggers,
+    ),
+    ("what_the_pull_advises_is_passed_on", not_pulled),
     ("words_without_meaning_are_refused", meaningless),
     ("sources_that_are_not_there_are_named", sources),
     ("unused_build_arguments_are_refused", arguments),
@@ -31,6 +37,12 @@ fn unsupported(fixture: &Fixture) {
             "RUN of a here-document that starts with #!",
         ),
     ];
+    let error = fixture
+        .build("# ch-image dialect=charliecloud\nFROM no/such/image\n")
+        .bad();
+    let want = "not yet supported: dialect=charliecloud\n";
+    assert!(error.starts_with(want), "{error}");
+    assert!(error.contains("# ch-image dialect"), "{error}");
     for (line, what) in table {
         let outcome = fixture.build(&format!("FROM no/such/image\nRUN true\n{line}\n"));
         let error = outcome.bad();
@@ -40,6 +52,31 @@ fn unsupported(fixture: &Fixture) {
         );
         assert_eq!(outcome.transcript, "", "{line}");
     }
+}
+
+fn triggers(fixture: &Fixture) {
+    let layer = fixture.build("FROM base\n").good().layers().remove(0);
+    let mut config = ImageConfig::new(&platform());
+    config.config.on_build = Some(vec!["RUN true".to_owned()]);
+    fixture.put_image("triggers", &config, layer);
+    let outcome = fixture.build("FROM triggers AS b\nFROM b\nRUN true\n");
+    let error = outcome.bad();
+    let want = "not yet supported: FROM an image with ONBUILD triggers: triggers\n";
+    assert!(error.starts_with(want), "{error}");
+    assert!(error.contains("FROM triggers AS b"), "{error}");
+    assert_eq!(outcome.transcript, "  1* FROM triggers AS b\n");
+}
+
+fn not_pulled(fixture: &Fixture) {
+    let outcome = fixture.build("FROM no/such\nRUN true\n");
+    assert_eq!(outcome.transcript, "  1. FROM no/such\n");
+    let error = outcome.result.unwrap_err();
+    assert_eq!(error.message(), "can't get base image: no/such");
+    assert_eq!(
+        error.hint(),
+        Some("consider --arch=yolo"),
+        "that of the pull"
+    );
 }
 
 fn meaningless(fixture: &Fixture) {

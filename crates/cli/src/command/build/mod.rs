@@ -105,10 +105,7 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         let stop = Arc::clone(&stop);
         move || stop.request()
     });
-    let pull = |image: &Reference| match puller.pull(image, None, None, &storage) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.into()),
-    };
+    let pull = |image: &Reference| puller.pull(image, None, None, &storage).map(drop);
     let output = RunOutput::new(&context.terminal);
     let take = |stream, bytes: &[u8]| output.take(stream, bytes);
     let built = ch_builder::build(

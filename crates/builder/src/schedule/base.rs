@@ -1,0 +1,98 @@
+//! What the stages start from: nothing, an earlier stage, or an image, pulled if it is missing.
+
+use ch_dockerfile::ast::Header;
+use ch_oci::{ImageConfig, Reference};
+use ch_storage::ImageRecord;
+
+use super::Schedule;
+use crate::error::{BuildError, Problem};
+use crate::key::KeyHash;
+use crate::plan::{Base, PlannedStage};
+use crate::stage::Stage;
+use crate::{Event, Mark, record};
+
+impl Schedule<'_> {
+    /// What the stage starts from.
+    pub(super) fn base(&mut self, planned: &PlannedStage<'_>) -> Result<Stage, BuildError> {
+        let header = &planned.stage.header;
+        match &planned.base {
+            Base::Scratch => {
+                self.tell(header, Mark::Neither);
+                let config = Stage::scratch_config(&self.options.platform);
+                Ok(Stage::new(
+                    config,
+                    Vec::new(),
+                    KeyHash::new("scratch 1").state(),
+                ))
+            }
+            Base::Stage(index) => {
+                self.tell(header, Mark::Neither);
+                let (_, base) = self
+                    .finished
+                    .iter()
+                    .find(|(finished, _)| finished == index)
+                    .expect("what a stage needs is planned before it");
+                let mut stage = base.clone();
+                stage.has_command = false;
+                stage.config.config.on_build = None;
+                Ok(stage)
+            }
+            Base::Image(reference) => self.image(reference, header),
+        }
+    }
+
+    /// A stage on an image, pulled if it is missing.
+    fn image(&mut self, reference: &Reference, header: &Header) -> Result<Stage, BuildError> {
+        let found = self.find(reference)?;
+        let mark = if found.is_some() {
+            Mark::Hit
+        } else {
+            Mark::Executed
+        };
+        self.tell(header, mark);
+        let image = match found {
+            Some(image) => image,
+            None if self.options.dry_run => {
+                let config = Stage::scratch_config(&self.options.platform);
+                let mut key = KeyHash::new("missing image 1");
+                key.field("name", reference.to_string());
+                return Ok(Stage::new(config, Vec::new(), key.state()));
+            }
+            None => self.pull(reference)?,
+        };
+        let checked = self.context.storage.images().check_layers(&image);
+        checked.map_err(|e| record::base_error(reference, e.hint(), e))?;
+        if image.incomplete {
+            let text = format!("base image is incomplete (--last-layer): {}", image.name);
+            (self.events)(Event::Warning(text));
+        }
+        Ok(Stage::new(
+            config(reference, &image)?,
+            image.layer_ids(),
+            record::first_state(&image),
+        ))
+    }
+
+    fn find(&self, reference: &Reference) -> Result<Option<ImageRecord>, BuildError> {
+        let found = self.context.storage.images().get(reference);
+        found.map_err(|error| record::base_error(reference, error.hint(), error))
+    }
+
+    fn pull(&self, reference: &Reference) -> Result<ImageRecord, BuildError> {
+        let pulled = (self.context.pull)(reference);
+        pulled.map_err(|error| record::base_error(reference, error.hint(), error))?;
+        let missing = || Problem::NoImage(reference.to_string()).into();
+        self.find(reference)?.ok_or_else(missing)
+    }
+}
+
+/// The configuration of a base image, which must be one that can be built on.
+fn config(reference: &Reference, image: &ImageRecord) -> Result<ImageConfig, BuildError> {
+    let parsed = ImageConfig::parse(&image.config);
+    let config = parsed.map_err(|error| record::base_error(reference, None, error))?;
+    if config.config.on_build.iter().flatten().next().is_some() {
+        let what = format!("FROM an image with ONBUILD triggers: {reference}");
+        return Err(Problem::NotSupported(what).into());
+    }
+    Ok(config)
+}
