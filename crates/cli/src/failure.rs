@@ -7,6 +7,8 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use ch_storage::NoSpace;
+
 /// Status of every failure of the work.
 const FAILED: u8 = 1;
 /// Status of a command line that could not be understood.
@@ -19,6 +21,8 @@ pub(crate) struct Failure {
     causes: Vec<String>,
     hint: Option<String>,
     status: u8,
+    /// There was no space for what it wanted to write.
+    lacks_space: bool,
 }
 
 impl Failure {
@@ -29,6 +33,7 @@ impl Failure {
             causes: Vec::new(),
             hint: None,
             status: FAILED,
+            lacks_space: false,
         }
     }
 
@@ -85,6 +90,28 @@ impl Failure {
         }
     }
 
+    /// Whether it goes back to a write for which there was no space.
+    pub(crate) fn lacks_space(&self) -> bool {
+        self.lacks_space
+    }
+
+    /// The same failure; what it could not write was not for the storage directory.
+    pub(crate) fn of_another_directory(self) -> Self {
+        Self {
+            lacks_space: false,
+            ..self
+        }
+    }
+
+    /// The same failure, told as one of the storage directory: what could not be written becomes a cause.
+    pub(crate) fn for_want_of_space(mut self, space: &NoSpace) -> Self {
+        let said = std::mem::replace(&mut self.message, space.to_string());
+        if !self.message.starts_with(&said) {
+            self.causes.insert(0, said);
+        }
+        self.with_hint(space.hint())
+    }
+
     /// What went wrong, in one sentence (or an excerpt below it).
     pub(crate) fn message(&self) -> &str {
         &self.message
@@ -122,7 +149,7 @@ pub(crate) trait Advice: Error {
 }
 
 /// The failure of an operation, with its hint.
-pub(crate) fn advised(error: impl Advice) -> Failure {
+pub(crate) fn advised(error: impl Advice + 'static) -> Failure {
     let hint = error.advice();
     Failure::from(error).with_any_hint(hint)
 }
@@ -165,11 +192,15 @@ fn without_numbers(text: String) -> String {
     }
 }
 
-impl<E: Error> From<E> for Failure {
+impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        match error.source() {
+        let failure = match error.source() {
             Some(source) => Self::caused(&error, source),
             None => Self::new(&error),
+        };
+        Self {
+            lacks_space: ch_storage::is_no_space(&error),
+            ..failure
         }
     }
 }
@@ -193,6 +224,24 @@ mod tests {
         assert_eq!(failure.message(), "can't read image");
         assert_eq!(failure.causes(), ["opening record", "disk on fire"]);
         assert_eq!(failure.hint(), None);
+    }
+
+    #[test]
+    fn want_of_space_is_told_of_the_storage_directory() {
+        let full = Outer(Middle(io::ErrorKind::StorageFull.into()));
+        let failure = Failure::from(full);
+        assert!(failure.lacks_space());
+        let failure = failure.for_want_of_space(&NoSpace::at(std::path::Path::new("/none/s")));
+        assert_eq!(
+            failure.message(),
+            "no space left in storage directory: /none/s (file system /)"
+        );
+        assert_eq!(
+            failure.causes(),
+            ["can't read image", "opening record", "no storage space"]
+        );
+        assert!(failure.hint().is_some());
+        assert!(!Failure::from(Outer(Middle(io::Error::other("no")))).lacks_space());
     }
 
     #[test]

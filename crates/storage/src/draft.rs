@@ -15,7 +15,7 @@ use crate::durability::{Object, UNMARKED};
 use crate::opening::names;
 use crate::owner::Owner;
 use crate::storage::lock;
-use crate::sweep::SCAFFOLD_PREFIX;
+use crate::sweep::{SCAFFOLD_PREFIX, remove_if_there};
 use crate::{CommitError, LayerError, LayerId, LayerMeta, StateId, Storage, sealed};
 
 /// In a draft: the layer under construction.
@@ -141,9 +141,11 @@ impl Draft {
         };
         let directory = self.directory().directory(LAYER).map_err(failed)?;
         let bytes = sealed::seal(meta, &inner.origin);
-        directory
-            .write(names::META, UNMARKED, &bytes)
-            .map_err(failed)?;
+        let write = || {
+            remove_if_there(&directory, names::META)?;
+            directory.write(names::META, UNMARKED, &bytes)
+        };
+        self.storage.with_space(write).map_err(failed)?;
         loop {
             let rename = || {
                 self.directory()

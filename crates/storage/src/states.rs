@@ -168,6 +168,10 @@ impl<'a> States<'a> {
 
     /// Publishes `record` as `id`, in place of an older one.
     pub fn put(&self, id: &StateId, record: &StateRecord) -> Result<(), PublishError> {
+        self.storage.with_space(|| self.put_once(id, record))
+    }
+
+    fn put_once(&self, id: &StateId, record: &StateRecord) -> Result<(), PublishError> {
         let inner = self.storage.inner();
         let failed = |source| PublishError::State {
             state: id.clone(),

@@ -85,7 +85,10 @@ fn sweep_locks(directory: &Directory) -> Result<usize, SyscallError> {
     Ok(swept)
 }
 
-fn remove_if_there(directory: &Directory, name: impl AsRef<OsStr>) -> Result<(), SyscallError> {
+pub(crate) fn remove_if_there(
+    directory: &Directory,
+    name: impl AsRef<OsStr>,
+) -> Result<(), SyscallError> {
     match directory.remove_file(name) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         other => other,

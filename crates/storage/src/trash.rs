@@ -16,6 +16,8 @@ use crate::{Notice, Storage, sealed};
 
 /// More than this in the trash is deleted to the end.
 const TOO_MUCH: u64 = 10 << 30;
+/// With less than this free, all of the trash is deleted: it may be what fills the file system.
+const SCARCE: u64 = 256 << 20;
 
 /// Moves `name` of `directory` to the trash; it may be gone already.
 pub(crate) fn discard(
@@ -32,11 +34,16 @@ pub(crate) fn discard(
 }
 
 impl Storage {
-    /// Empties the trash a little: for at most 50 ms or 1,000 entries, unless it holds too much.
+    /// Empties the trash a little: for at most 50 ms or 1,000 entries, unless it holds too much or space is scarce.
     ///
-    /// To be called after success was reported. What can't be deleted stays; nobody is harmed.
+    /// To be called at the end of a command, after its result was reported. What can't be deleted stays; nobody is harmed.
     pub fn tidy(&self) -> Result<(), SyscallError> {
-        if self.trashed_bytes()? > self.most_trash()? {
+        let free = ch_linux::sync::describe(&self.inner().root)?.free;
+        if free < SCARCE {
+            return self.empty_trash(Budget::UNLIMITED).map(|_| ());
+        }
+        // Ten GiB, or a fifth of what is free, if that is less.
+        if self.trashed_bytes()? > TOO_MUCH.min(free / 5) {
             self.inner().options.notify.send(&Notice::EmptyingTrash);
             return self.empty_trash(Budget::UNLIMITED).map(|_| ());
         }
@@ -53,12 +60,6 @@ impl Storage {
             }
         }
         Ok(true)
-    }
-
-    /// Ten GiB, or a fifth of what is free, if that is less.
-    fn most_trash(&self) -> Result<u64, SyscallError> {
-        let free = ch_linux::sync::describe(&self.inner().root)?.free;
-        Ok(TOO_MUCH.min(free / 5))
     }
 
     /// Size of the trash, as far as it is layers, which know theirs. Looking at the rest would cost as

@@ -20,6 +20,8 @@ pub(super) struct Step<'s> {
     pub(super) history: String,
     /// Where things are mounted while it is executed.
     pub(super) mount_points: Vec<MountPoint>,
+    /// It may be executed once more when space was short: nobody sees what it does but the files.
+    pub(super) repeatable: bool,
     /// What is done to the files.
     pub(super) execute: &'s dyn Fn(&Machinery<'_>, &Workspace) -> Result<(), BuildError>,
 }
@@ -90,17 +92,24 @@ impl Schedule<'_> {
     }
 
     fn execute(
-        &mut self,
+        &self,
         header: &Header,
         step: &Step<'_>,
         stage: &Stage,
     ) -> Result<Outcome, BuildError> {
-        let workspace = self
-            .machinery
-            .workspace(&stage.layers, &step.mount_points)?;
-        (step.execute)(&self.machinery, &workspace)?;
+        let perform = || {
+            let points = &step.mount_points;
+            let workspace = self.machinery.workspace(&stage.layers, points)?;
+            (step.execute)(&self.machinery, &workspace)?;
+            self.machinery.commit(workspace)
+        };
+        let layer = if step.repeatable {
+            self.context.storage.with_space(perform)?
+        } else {
+            perform()?
+        };
         let mut layers = stage.layers.clone();
-        layers.extend(self.machinery.commit(workspace)?);
+        layers.extend(layer);
         let created = Timestamp::now();
         if self.options.cache != Cache::Disabled {
             let record = StateRecord {

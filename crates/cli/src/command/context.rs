@@ -1,12 +1,12 @@
 //! What every command needs to work at all.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ch_oci::{Reference, RegistryDefaults};
 use ch_registry::Client;
-use ch_storage::{Notice, Notify, Storage};
+use ch_storage::{NoSpace, Notice, Notify, Storage};
 
 use super::common::Common;
 use super::location::storage_location;
@@ -25,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) common: Common,
     /// What ^C does.
     pub(crate) interrupt: Arc<Interrupt>,
+    /// The storage directory, once it was opened for writing.
+    pub(super) opened: OnceLock<Storage>,
 }
 
 impl Context {
@@ -39,12 +41,38 @@ impl Context {
 
     /// The storage directory, for a command that writes; made if there is none.
     pub(crate) fn storage(&self) -> Result<Storage, Failure> {
-        Storage::open(&self.storage_path()?, self.storage_options()).map_err(advised)
+        let storage = Storage::open(&self.storage_path()?, self.storage_options());
+        let storage = storage.map_err(advised)?;
+        Ok(self.opened.get_or_init(|| storage).clone())
+    }
+
+    /// Deletes a little of what this and earlier commands threw away, now that nobody waits any more.
+    pub(super) fn tidy(&self) {
+        if let Some(storage) = self.opened.get()
+            && let Err(error) = storage.tidy()
+        {
+            self.terminal
+                .verbose(format_args!("the trash can't be emptied: {error}"));
+        }
     }
 
     /// The storage directory, for a command that makes none.
     pub(crate) fn existing_storage(&self) -> Result<Option<Storage>, Failure> {
         Storage::open_existing(&self.storage_path()?, self.storage_options()).map_err(advised)
+    }
+
+    /// The failure of this command as the user is told of it. Where space was short, what the command
+    /// took is deleted first.
+    pub(super) fn explain(&self, failure: Failure) -> Failure {
+        if !failure.lacks_space() {
+            return failure;
+        }
+        let space = match (self.existing_storage(), self.storage_path()) {
+            (Ok(Some(storage)), _) => storage.no_space(),
+            (_, Ok(path)) => NoSpace::at(&path),
+            (_, Err(_)) => return failure,
+        };
+        failure.for_want_of_space(&space)
     }
 
     /// How the storage directory is used.

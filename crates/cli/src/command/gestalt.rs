@@ -104,6 +104,7 @@ mod tests {
             terminal: Arc::clone(&terminal),
             common,
             interrupt: Arc::default(),
+            opened: std::sync::OnceLock::new(),
         };
 
         let failure = logging(true, &context).unwrap_err();

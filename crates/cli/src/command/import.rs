@@ -29,15 +29,12 @@ pub(super) fn run(arguments: &ImportArgs, context: &Context) -> Done {
         return Err(Failure::not_yet("import without IMAGE_REF"));
     };
     let name = reference(name)?;
-    let source = if arguments.path == Path::new("-") {
-        Source::Stream(Box::new(io::stdin()))
-    } else if arguments.path.exists() {
-        Source::Path(arguments.path.clone())
-    } else {
+    let from_input = arguments.path == Path::new("-");
+    if !from_input && !arguments.path.exists() {
         // Before a storage directory is made for nothing.
         let path = arguments.path.display();
         return Err(Failure::new(format_args!("can't copy: not found: {path}")));
-    };
+    }
     let terminal = &*context.terminal;
     let options = ImportOptions {
         platform: platform::host(terminal),
@@ -45,10 +42,17 @@ pub(super) fn run(arguments: &ImportArgs, context: &Context) -> Done {
     };
     let storage = context.storage()?;
     let transfers = Transfers::new(terminal);
-    let imported = ch_transfer::import(&storage, source, &name, &options, &|event| {
-        transfer::show(&event, &transfers, terminal);
-    })
-    .map_err(advised)?;
+    let import = |source| {
+        ch_transfer::import(&storage, source, &name, &options, &|event| {
+            transfer::show(&event, &transfers, terminal);
+        })
+    };
+    let imported = if from_input {
+        import(Source::Stream(Box::new(io::stdin())))
+    } else {
+        storage.with_space(|| import(Source::Path(arguments.path.clone())))
+    };
+    let imported = imported.map_err(advised)?;
     if !imported.configured {
         terminal.verbose("no configuration found: the image has the defaults");
     }

@@ -28,7 +28,7 @@ pub(crate) use location::storage_location;
 use std::ffi::OsString;
 use std::panic;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use command_line::{Answer, Command, Request};
 use context::Context;
@@ -84,14 +84,17 @@ fn run(request: Request, environment: Environment) -> ExitCode {
         terminal: Arc::clone(&terminal),
         common,
         interrupt,
+        opened: OnceLock::new(),
     };
-    match dispatch(command, &context) {
+    let status = match dispatch(command, &context) {
         Ok(status) => {
             terminal.reprint_warnings();
             status
         }
-        Err(failure) => terminal.fail(&failure),
-    }
+        Err(failure) => terminal.fail(&context.explain(failure)),
+    };
+    context.tidy();
+    status
 }
 
 fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failure> {

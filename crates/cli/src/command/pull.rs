@@ -93,7 +93,10 @@ pub(super) fn run(arguments: &PullArgs, context: &Context) -> Done {
         Destination::Name(name) => puller.pull(&image, name, last_layer, &storage).map(|_| ()),
         Destination::Directory(path) => puller.pull_directory(&image, &path, last_layer, &storage),
     }
-    .map_err(advised)?;
+    .map_err(|error| match error {
+        error @ PullError::Directory(_) => advised(error).of_another_directory(),
+        error => advised(error),
+    })?;
     storage.commit()?;
     Ok(())
 }
@@ -129,7 +132,9 @@ impl<'c> Puller<'c> {
         storage: &Storage,
     ) -> Result<Pulled, PullError> {
         let options = self.options(destination, last_layer);
-        self.showing(|tell| ch_transfer::pull(storage, &self.client, image, &options, tell))
+        self.showing(|tell| {
+            storage.with_space(|| ch_transfer::pull(storage, &self.client, image, &options, tell))
+        })
     }
 
     /// Puts one image into a directory.

@@ -178,6 +178,10 @@ impl<'a> Images<'a> {
     ///
     /// What it names is taken to disk first, unless it is there. An unchanged image costs nothing.
     pub fn put(&self, record: &ImageRecord) -> Result<bool, PublishError> {
+        self.storage.with_space(|| self.put_once(record))
+    }
+
+    fn put_once(&self, record: &ImageRecord) -> Result<bool, PublishError> {
         let failed = |source| PublishError::Image {
             name: record.name.to_string(),
             source,
