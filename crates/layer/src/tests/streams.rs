@@ -224,6 +224,7 @@ fn zeros_of_a_bomb_are_holes_and_room_is_kept() {
     let status = ch_linux::file::status_at(layer.open(), "f").unwrap();
     assert_eq!((status.size, status.blocks), (20 << 20, 0), "V-tar-12");
 
+    let archive = Archive::of([file("f", vec![0; 65 << 20])]).finish();
     let layer = Layer::new();
     let files = layer.open();
     let destination = Destination {

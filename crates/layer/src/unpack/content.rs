@@ -19,7 +19,7 @@ const OBJECTS_UNWATCHED: u64 = 4096;
 /// How much room must stay free on the file system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KeepFree {
-    /// The greater of 1 GiB and 2% of the file system.
+    /// The greater of 1 GiB and 2% of the file system, but of a small one no more than 5%.
     #[default]
     Standard,
     /// So many bytes.
@@ -42,12 +42,12 @@ pub(super) struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    /// Looks at the room at once, at the first use.
+    /// Looks at the room only when something large has been written: little fits or fails by itself.
     pub(super) fn new(directory: BorrowedFd<'a>, rule: KeepFree) -> Self {
         Self {
             directory,
             rule,
-            bytes: BYTES_UNWATCHED,
+            bytes: 0,
             objects: 0,
         }
     }
@@ -62,7 +62,7 @@ impl<'a> Room<'a> {
         (self.bytes, self.objects) = (0, 0);
         let space = file::space(self.directory).map_err(RoomError::Unknown)?;
         let keep = match self.rule {
-            KeepFree::Standard => (space.total / 50).max(1 << 30),
+            KeepFree::Standard => (space.total / 50).max(1 << 30).min(space.total / 20),
             KeepFree::Bytes(bytes) => bytes,
         };
         if space.available < keep {
@@ -142,12 +142,13 @@ mod tests {
     }
 
     #[test]
-    fn room_is_looked_at_at_once_and_now_and_then() {
+    fn room_is_looked_at_now_and_then() {
         let directory = tempfile::tempdir().unwrap();
         let fd = file::open_directory(directory.path()).unwrap();
         use std::os::fd::AsFd;
         let mut room = Room::new(fd.as_fd(), KeepFree::Bytes(u64::MAX));
-        assert!(matches!(room.take(0), Err(RoomError::Full(_))));
+        assert!(room.take(BYTES_UNWATCHED - 1).is_ok());
+        assert!(matches!(room.take(1), Err(RoomError::Full(_))));
         assert!(room.take(0).is_ok());
         assert!(matches!(
             room.take(BYTES_UNWATCHED),
