@@ -6,6 +6,7 @@
 
 mod config;
 mod error;
+mod owners;
 mod source;
 mod top;
 
@@ -70,6 +71,7 @@ pub fn import(
         source::refuse_image_archives(&layer.files)?;
         top::strip(&layer, &mut meta).map_err(ImportError::Layer)?;
     }
+    owners::restore(&layer).map_err(ImportError::Layer)?;
     let found = config::take(&layer.files)?;
     let configured = found.is_some();
     let config = config::complete(found, &options.platform);

@@ -185,3 +185,65 @@ fn import_of_the_directory_brings_configuration_back() {
     assert!(!files.join("ch").exists());
     assert_eq!(fs::read_to_string(files.join("bin/sh")).unwrap(), "#!");
 }
+
+#[test]
+fn owners_come_back_from_a_directory() {
+    let registry = Registry::start();
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, kind, uid) in [
+        ("bin/sh", tar::EntryType::Regular, 5),
+        ("bin/link", tar::EntryType::Symlink, 6),
+        ("bin/pipe", tar::EntryType::Fifo, 7),
+        ("bin/null", tar::EntryType::Char, 8),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_uid(uid);
+        header.set_gid(1);
+        header.set_size(0);
+        if kind == tar::EntryType::Symlink {
+            header.set_link_name("sh").unwrap();
+        }
+        if kind == tar::EntryType::Char {
+            header.set_device_major(1).unwrap();
+            header.set_device_minor(3).unwrap();
+        }
+        header.set_path(name).unwrap();
+        header.set_cksum();
+        builder.append(&header, &[][..]).unwrap();
+    }
+    Image::new(&[builder.into_inner().unwrap()]).put(&registry, "app");
+    let (place, options) = (Place::new(), options(&registry));
+    assert_eq!(lines(&place, "app", &options).last().unwrap(), "done");
+    let wanted = place.directory.path().join("app");
+    lines_into(&place, "app", &wanted, &options);
+    let how = ImportOptions {
+        platform: options.host.clone(),
+        unpack: ch_layer::Options::default(),
+    };
+    let (storage, name) = (place.storage(), reference("back"));
+    import(&storage, Source::Path(wanted), &name, &how, &|_| {}).unwrap();
+    storage.commit().unwrap();
+    let (first, second) = (place.files("app", 0), place.files("back", 0));
+    assert!(!second.join("ch").exists());
+    let kept = |files: &Path, name: &str| {
+        let file = fs::File::open(files.join(name)).unwrap();
+        ch_ownership::read(&file).unwrap().unwrap()
+    };
+    for name in ["bin/sh", "bin/null"] {
+        assert_eq!(kept(&first, name), kept(&second, name), "{name}");
+    }
+    assert_eq!(kept(&second, "bin/sh").uid, 5);
+    let owners = |files: &Path| {
+        let text = fs::read(files.parent().unwrap().join("owners")).unwrap();
+        ch_ownership::Owners::read(&text[..]).unwrap()
+    };
+    for name in ["bin/link", "bin/pipe"] {
+        let name = name.as_bytes();
+        let found = owners(&second).get(name).and_then(|owner| owner.believed);
+        assert!(found.is_some());
+        let before = owners(&first).get(name).and_then(|owner| owner.believed);
+        assert_eq!(found, before);
+    }
+}
