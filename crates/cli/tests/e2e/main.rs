@@ -10,6 +10,7 @@ mod images;
 mod kills;
 mod main_job;
 mod pull;
+mod pull_directory;
 mod run;
 mod static_executable;
 
