@@ -90,3 +90,16 @@ fn names_move_and_go() {
     assert!(entries(&fd).unwrap().is_empty());
     assert!(space(&fd).unwrap().total > 0);
 }
+
+#[test]
+fn exchanged_names_have_each_other_s_objects() {
+    let temporary = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(temporary.path().join("new/inside")).unwrap();
+    std::fs::write(temporary.path().join("old"), "").unwrap();
+    let directory = open_directory(temporary.path()).unwrap();
+    assert!(try_exchange_at(&directory, "new", &directory, "old").unwrap());
+    assert!(temporary.path().join("old/inside").is_dir());
+    assert!(temporary.path().join("new").is_file());
+    let error = try_exchange_at(&directory, "new", &directory, "missing").unwrap_err();
+    assert!(error.to_string().contains("missing"), "{error}");
+}
