@@ -33,6 +33,14 @@ pub enum FetchError {
         /// What went wrong.
         source: std::io::Error,
     },
+    /// No request may be made.
+    #[error("offline: can't {method} {url}")]
+    Offline {
+        /// The request.
+        method: &'static str,
+        /// Address without query.
+        url: String,
+    },
     /// The certificate is not to be believed.
     #[error("can't verify certificate of {host}")]
     Certificate {
@@ -163,6 +171,7 @@ impl FetchError {
             Self::Unreachable { host, .. } if host.starts_with("registry-1.docker.io:") => {
                 "references without a host are on docker.io, which needs the network"
             }
+            Self::Offline { .. } => "--offline or CH_IMAGE_OFFLINE is set",
             Self::NotTls { .. } => "--tls-no-verify if that is expected",
             Self::PlainHttp { .. } => "--plain-http if that is what you want",
             Self::NotARegistry { .. } => "check the host name",

@@ -10,7 +10,7 @@ use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 use crate::secret::Secret;
-use crate::{FetchError, Options, trust};
+use crate::{FetchError, Options, Proxy, trust};
 
 const CONNECT: Duration = Duration::from_secs(20);
 const REDIRECTS: usize = 10;
@@ -107,7 +107,12 @@ impl Http {
     }
 
     fn once(&self, request: &Request) -> Result<Response<Body>, FetchError> {
-        let agent = self.agent(&request.url)?;
+        if self.options.offline {
+            let (method, url) = (request.method(), without_query(&request.url));
+            return Err(FetchError::Offline { method, url });
+        }
+        let proxy = self.options.proxies.on_the_way_to(&request.url);
+        let agent = self.agent(&request.url, proxy)?;
         tracing::debug!(method = request.method(), url = %without_query(&request.url), "request");
         let mut builder = http::Request::builder()
             .method(request.method())
@@ -136,18 +141,26 @@ impl Http {
         };
         let response =
             response.map_err(|error| unreachable(&request.url, io::Error::other(error)))?;
-        let response = response.map_err(|error| failure(error, &request.url))?;
+        let response = response.map_err(|error| match proxy {
+            Some(proxy) => named(failure(error, &request.url), proxy),
+            None => failure(error, &request.url),
+        })?;
         tracing::debug!(status = response.status().as_u16(), "answer");
         Ok(response)
     }
 
-    /// Connections are shared by all requests to a host; plain ones need no certificates.
-    fn agent(&self, url: &Uri) -> Result<Agent, FetchError> {
+    /// Connections are shared by all requests to a host; plain ones need no certificates, so they are shared
+    /// by all that go the same way.
+    fn agent(&self, url: &Uri, proxy: Option<&Proxy>) -> Result<Agent, FetchError> {
         let host = url
             .authority()
             .map_or("", |authority| host_and_port(authority.as_str()));
         let tls = url.scheme_str() == Some("https");
-        let key = if tls { host } else { "" };
+        let key = match (tls, proxy) {
+            (true, _) => host,
+            (false, Some(_)) => "by proxy",
+            (false, None) => "",
+        };
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = agents.get(key) {
             return Ok(agent.clone());
@@ -156,7 +169,7 @@ impl Http {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .proxy(None)
+            .proxy(proxy.map(Proxy::inner))
             .user_agent(&self.options.user_agent)
             .accept_encoding("identity")
             .max_response_header_size(HEADER_BYTES)
@@ -275,6 +288,18 @@ fn failure(error: ureq::Error, url: &Uri) -> FetchError {
             unreachable(url, io::Error::new(io::ErrorKind::NotFound, text))
         }
         other => unreachable(url, io::Error::other(other)),
+    }
+}
+
+/// Says that a proxy is on the way to a host that could not be reached.
+fn named(error: FetchError, proxy: &Proxy) -> FetchError {
+    match error {
+        FetchError::Unreachable { host, source } => {
+            let text = format!("by proxy {proxy}: {source}");
+            let source = io::Error::new(source.kind(), text);
+            FetchError::Unreachable { host, source }
+        }
+        other => other,
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Notice, Prompt, Source};
+use crate::{Notice, Prompt, Proxies, Source};
 
 /// When credentials are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -68,6 +68,10 @@ pub struct Options {
     pub verify_tls: bool,
     /// Allow plain HTTP, with credentials, to any host.
     pub plain_http: bool,
+    /// Who stands between us and hosts.
+    pub proxies: Proxies,
+    /// Make no request: each is an error that names its address.
+    pub offline: bool,
     /// Trying again.
     pub retries: Retries,
     /// How long a server may stay silent.
@@ -88,6 +92,8 @@ impl Default for Options {
             certificate_directories: Vec::new(),
             verify_tls: true,
             plain_http: false,
+            proxies: Proxies::default(),
+            offline: false,
             retries: Retries::default(),
             silence: Duration::from_secs(60),
             notify: Arc::new(|_| {}),

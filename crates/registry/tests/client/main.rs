@@ -4,6 +4,7 @@
 
 mod fixture;
 mod login;
+mod proxy;
 mod real;
 mod server;
 mod transfer;
