@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use crate::failure::Failure;
+
 /// Storage directory; must be absolute.
 pub(crate) const CH_IMAGE_STORAGE: &str = "CH_IMAGE_STORAGE";
 /// Older name of [`CH_IMAGE_STORAGE`]: not used, but a warning if the other is not set.
@@ -54,6 +56,32 @@ pub(crate) const SSL_CERT_DIR: &str = "SSL_CERT_DIR";
 pub(crate) const REQUESTS_CA_BUNDLE: &str = "REQUESTS_CA_BUNDLE";
 /// The same for curl.
 pub(crate) const CURL_CA_BUNDLE: &str = "CURL_CA_BUNDLE";
+/// Proxies, by scheme of the address that is wanted; the lower case ones first.
+pub(crate) const HTTPS_PROXY: [&str; 2] = ["https_proxy", "HTTPS_PROXY"];
+/// The same for plain HTTP.
+pub(crate) const HTTP_PROXY: [&str; 2] = ["http_proxy", "HTTP_PROXY"];
+/// The proxy for schemes that have none of their own.
+pub(crate) const ALL_PROXY: [&str; 2] = ["all_proxy", "ALL_PROXY"];
+/// Hosts that are reached without a proxy.
+pub(crate) const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
+/// `1`, `yes` or `true`: no network, as with `--offline`.
+pub(crate) const CH_IMAGE_OFFLINE: &str = "CH_IMAGE_OFFLINE";
+/// Mirrors of registries; not yet supported.
+pub(crate) const CH_IMAGE_REGISTRY_MIRRORS: &str = "CH_IMAGE_REGISTRY_MIRRORS";
+/// File with mirrors of registries, as Podman has it; not yet supported.
+pub(crate) const CONTAINERS_REGISTRIES_CONF: &str = "CONTAINERS_REGISTRIES_CONF";
+/// For tests: how layers are put together. `overlay` is the only way there is yet.
+pub(crate) const CH_IMAGE_ENGINE: &str = "CH_IMAGE_ENGINE";
+/// Which programs' Dockerfiles `build` understands. `docker` is the only dialect there is yet.
+pub(crate) const CH_IMAGE_DIALECT: &str = "CH_IMAGE_DIALECT";
+/// Where an engine that is not there yet keeps its temporary files; the overlay needs no such place.
+pub(crate) const CH_IMAGE_TMPDIR: &str = "CH_IMAGE_TMPDIR";
+/// As `--debug`; not yet supported.
+pub(crate) const CH_IMAGE_DEBUG: &str = "CH_IMAGE_DEBUG";
+/// `1`: `ch-run` writes a line to the system's log; not yet supported.
+pub(crate) const CH_RUN_SYSLOG: &str = "CH_RUN_SYSLOG";
+/// Time of what is written; not yet supported.
+pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 /// Default platform of images.
 pub(crate) const DOCKER_DEFAULT_PLATFORM: &str = "DOCKER_DEFAULT_PLATFORM";
 /// Name of the user, for the default storage directory.
@@ -85,6 +113,38 @@ pub(crate) const CONTAINER: &str = "container";
 /// Whether a variable says that this is a container already.
 pub(crate) fn says_container(environment: &Environment) -> bool {
     environment.is_set(KUBERNETES_SERVICE_HOST) || environment.is_set(CONTAINER)
+}
+
+/// Fails if another engine than ours is asked for.
+pub(crate) fn check_engine(environment: &Environment) -> Result<(), Failure> {
+    check_choice(environment, CH_IMAGE_ENGINE, "overlay", &["split", "flat"])
+}
+
+/// Fails if the variable `name` asks for anything but what there `is`, one of the values that it `may` have.
+pub(crate) fn check_choice(
+    environment: &Environment,
+    name: &str,
+    is: &str,
+    may: &[&str],
+) -> Result<(), Failure> {
+    match environment.text(name) {
+        None => Ok(()),
+        Some(value) if value == is => Ok(()),
+        Some(value) if may.contains(&value.as_str()) => {
+            Err(Failure::not_yet(format_args!("{name}={value}")))
+        }
+        Some(value) => Err(Failure::new(format_args!(
+            "${name}: invalid value: {value}"
+        ))),
+    }
+}
+
+/// Fails if one of the variables is set, which nothing here understands yet.
+pub(crate) fn check_unset(environment: &Environment, names: &[&str]) -> Result<(), Failure> {
+    match names.iter().find(|name| environment.get(name).is_some()) {
+        Some(name) => Err(Failure::not_yet(format_args!("${name}"))),
+        None => Ok(()),
+    }
 }
 
 /// The variables of the calling process, read once.
@@ -127,6 +187,13 @@ impl Environment {
         self.get_even_empty(name).is_some()
     }
 
+    /// The value of the first of `names` that has one, with its name.
+    pub(crate) fn first<'n>(&self, names: &[&'n str]) -> Option<(&'n str, String)> {
+        names
+            .iter()
+            .find_map(|name| Some((*name, self.text(name)?)))
+    }
+
     /// Everything, in order of names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.variables
@@ -156,5 +223,28 @@ mod tests {
         assert!(environment.is_set(CH_LOG_FILE));
         assert_eq!(environment.text(USER).as_deref(), Some("alice"));
         assert!(!environment.is_set(CH_LOG_FESTOON));
+    }
+
+    #[test]
+    fn what_is_yet_to_come_is_not_ignored() {
+        let check = |value: &str| {
+            let environment = [(CH_IMAGE_ENGINE, value)].into_iter().collect();
+            let checked = check_choice(&environment, CH_IMAGE_ENGINE, "overlay", &["split"]);
+            checked.err().map(|failure| failure.message().to_owned())
+        };
+        assert_eq!(check(""), None);
+        assert_eq!(check("overlay"), None);
+        assert_eq!(
+            check("split").as_deref(),
+            Some("not yet supported: CH_IMAGE_ENGINE=split")
+        );
+        assert_eq!(
+            check("Overlay").as_deref(),
+            Some("$CH_IMAGE_ENGINE: invalid value: Overlay")
+        );
+        let environment = [("A", ""), ("B", "x")].into_iter().collect();
+        assert!(check_unset(&environment, &["A", "C"]).is_ok());
+        let failure = check_unset(&environment, &["A", "B"]).unwrap_err();
+        assert_eq!(failure.message(), "not yet supported: $B");
     }
 }

@@ -22,7 +22,6 @@ const COMMON: &[(&str, Value)] = &[
     ("always-download", No),
     ("debug", No),
     ("json", Optional),
-    ("offline", No),
     ("profile", No),
     ("registry-mirror", Required),
     ("retry", Required),

@@ -33,7 +33,7 @@ use std::sync::{Arc, OnceLock};
 use command_line::{Answer, Command, Request};
 use context::Context;
 
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::terminal::{Settings, Terminal};
@@ -86,7 +86,8 @@ fn run(request: Request, environment: Environment) -> ExitCode {
         interrupt,
         opened: OnceLock::new(),
     };
-    let status = match dispatch(command, &context) {
+    let debug = environment::check_unset(&context.environment, &[environment::CH_IMAGE_DEBUG]);
+    let status = match debug.and_then(|()| dispatch(command, &context)) {
         Ok(status) => {
             terminal.reprint_warnings();
             status

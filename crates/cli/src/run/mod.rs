@@ -89,6 +89,8 @@ fn run(
     environment: &Environment,
     terminal: &Arc<Terminal>,
 ) -> Result<Infallible, Failure> {
+    environment::check_engine(environment)?;
+    environment::check_unset(environment, &[environment::CH_RUN_SYSLOG])?;
     let path = storage_location(options.storage.as_deref(), environment, terminal)?;
     let storage = Storage::open_existing(&path, storage_options(environment)).map_err(advised)?;
     if storage.is_none() && options.storage.is_some() {

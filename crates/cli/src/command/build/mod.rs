@@ -72,6 +72,7 @@ pub(crate) struct BuildArgs {
 
 /// Builds, or stops after the Dockerfile was understood.
 pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
+    options::check_variables(context)?;
     let directory = dockerfile::context_directory(&arguments.context)?;
     let dockerfile = dockerfile::read(arguments.file.as_deref(), &arguments.context)?;
     let file = ch_dockerfile::parse(&dockerfile.source)?;

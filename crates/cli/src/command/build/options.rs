@@ -16,6 +16,24 @@ use crate::failure::Failure;
 /// Modes of the finished product that are not there yet.
 const LATER_MODES: [&str; 2] = ["supervisor", "fakeroot"];
 
+/// Fails if a variable asks for what is yet to come.
+pub(super) fn check_variables(context: &Context) -> Result<(), Failure> {
+    let variables = &context.environment;
+    environment::check_engine(variables)?;
+    let dialect = environment::CH_IMAGE_DIALECT;
+    environment::check_choice(variables, dialect, "docker", &["charliecloud"])?;
+    if variables.get(environment::SOURCE_DATE_EPOCH).is_some() {
+        let text = "not yet supported: $SOURCE_DATE_EPOCH; times of the image are those of now";
+        context.terminal.warning(text);
+    }
+    let directory = environment::CH_IMAGE_TMPDIR;
+    if variables.get(directory).is_some() {
+        let note = format_args!("${directory}: not used, the overlay needs no such directory");
+        context.terminal.verbose(note);
+    }
+    Ok(())
+}
+
 /// What is to be built, and how.
 pub(super) fn options(
     arguments: &BuildArgs,

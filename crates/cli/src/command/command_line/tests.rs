@@ -251,7 +251,7 @@ fn what_is_not_there_yet_says_so() {
         (&["cache"], "ch-image build-cache"),
         (&["build", "--target", "x", "."], "--target"),
         (&["build", "--pull", "."], "--pull"),
-        (&["--offline", "list"], "--offline"),
+        (&["--profile", "list"], "--profile"),
         (&["list", "--json=1"], "--json"),
         (&["delete", "--purge", "x"], "--purge"),
     ];

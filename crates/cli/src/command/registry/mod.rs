@@ -1,6 +1,7 @@
 //! Options and variables about registries, and the client that is made of them.
 
 mod prompt;
+mod proxies;
 mod sources;
 
 use std::path::PathBuf;
@@ -12,6 +13,12 @@ use clap::Args;
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
+
+/// Variables that tell of mirrors. Who set one may have no other way to the images.
+const MIRRORS: [&str; 2] = [
+    environment::CH_IMAGE_REGISTRY_MIRRORS,
+    environment::CONTAINERS_REGISTRIES_CONF,
+];
 
 /// The common options about registries, of one side of the sub-command.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
@@ -27,6 +34,10 @@ pub(crate) struct RegistryArgs {
     /// Never use credentials
     #[arg(long)]
     no_auth: bool,
+
+    /// Use no network
+    #[arg(long)]
+    offline: bool,
 
     /// Ask for the password every time, for one-time passwords
     #[arg(long)]
@@ -61,6 +72,7 @@ impl RegistryArgs {
             auth: if decided { after.auth } else { self.auth },
             authfile: after.authfile.or(self.authfile),
             no_auth: if decided { after.no_auth } else { self.no_auth },
+            offline: self.offline || after.offline,
             password_many: self.password_many || after.password_many,
             password_stdin: self.password_stdin || after.password_stdin,
             plain_http: self.plain_http || after.plain_http,
@@ -76,6 +88,7 @@ impl RegistryArgs {
         environment: &Environment,
         terminal: &Arc<Terminal>,
     ) -> Result<Client, Failure> {
+        environment::check_unset(environment, &MIRRORS)?;
         let sources = sources::all(self, environment, terminal)?;
         let standard_input_is_free = !self.password_stdin;
         Ok(Client::new(Options {
@@ -90,9 +103,17 @@ impl RegistryArgs {
             certificate_directories: certificate_directories(environment),
             verify_tls: !self.tls_no_verify && self.tls_verify != Some(false),
             plain_http: self.plain_http,
+            proxies: proxies::of(environment)?,
+            offline: self.offline(environment),
             notify: notify(Arc::clone(terminal)),
             ..Options::default()
         }))
+    }
+
+    /// `--offline` or `$CH_IMAGE_OFFLINE`.
+    fn offline(&self, environment: &Environment) -> bool {
+        let variable = environment.text(environment::CH_IMAGE_OFFLINE);
+        self.offline || matches!(variable.as_deref(), Some("1" | "yes" | "true"))
     }
 
     /// Options win over `$CH_IMAGE_AUTH`; credentials that were given are meant to be used.
