@@ -8,6 +8,7 @@
 //! layers/<id>/meta.json    what is known of it; its presence makes the layer exist
 //! images/<name>.json       image record; images/deleted/ those that can come back
 //! states/<id>.json         build cache: what a step left behind
+//! contents/<hash>          digests of the files of one context, see [`Storage::content_table`]
 //! mounts/                  cache mounts of `RUN`
 //! tmp/lock                 lock of the whole directory: shared by commands, exclusive for reset
 //! tmp/reset                only while a reset is under way
@@ -34,6 +35,7 @@
 //! a second key lock while holding one.
 
 mod blobs;
+mod contents;
 mod draft;
 mod durability;
 mod images;

@@ -8,6 +8,7 @@
 //! the image, so no name and no link of either leads out; the context is read in place and never
 //! copied anywhere else.
 
+pub(crate) mod contents;
 pub(crate) mod destination;
 pub(crate) mod error;
 pub(crate) mod pattern;

@@ -16,59 +16,85 @@ use ch_linux::file::{self, Kind, OFlags, Status};
 use ch_linux::{SyscallError, xattr};
 use ch_oci::{Algorithm, Digest};
 
+use super::contents::{self, Contents};
 use super::error::CopyError;
 use super::resolve::Operand;
 use crate::key::KeyHash;
 
 /// Adds everything in `operands` to `key`.
-pub(crate) fn add_to_key(operands: &[Operand], key: &mut KeyHash) -> Result<(), CopyError> {
+pub(crate) fn add_to_key(
+    operands: &[Operand],
+    key: &mut KeyHash,
+    contents: &mut Contents,
+) -> Result<(), CopyError> {
     let mut scan = Scan {
         key,
+        contents,
         buffer: vec![0; 128 * 1024],
     };
     for operand in operands {
         scan.key.field("operand", operand.name().as_bytes());
-        scan.object(
-            &operand.descriptor,
-            Path::new(""),
-            &operand.path,
-            &operand.status,
-        )?;
+        let (path, shown) = (Path::new(""), &operand.path);
+        let failed = |source| CopyError::Read {
+            path: shown.clone(),
+            source,
+        };
+        scan.head(path, &operand.status);
+        match operand.status.kind {
+            Kind::File => scan
+                .file(shown, &operand.status, || operand.open())
+                .map_err(failed)?,
+            Kind::Directory => scan.tree(&operand.descriptor, path, shown)?,
+            _ => {}
+        }
     }
     Ok(())
 }
 
 struct Scan<'a> {
     key: &'a mut KeyHash,
+    contents: &'a mut Contents,
     buffer: Vec<u8>,
 }
 
 impl Scan<'_> {
-    /// Adds the open object: `path` is relative to the operand, `shown` is for messages.
-    fn object(
-        &mut self,
-        object: &File,
-        path: &Path,
-        shown: &Path,
-        status: &Status,
-    ) -> Result<(), CopyError> {
-        let failed = |source| CopyError::Read {
+    /// Adds an open directory and what is in it: `path` is relative to the operand, `shown` is for messages.
+    fn tree(&mut self, directory: &File, path: &Path, shown: &Path) -> Result<(), CopyError> {
+        let attributes = user_attributes(directory).map_err(|source| CopyError::Read {
             path: shown.to_owned(),
             source,
-        };
-        self.head(path, status);
-        match status.kind {
-            Kind::File => {
-                self.attributes(object).map_err(failed)?;
-                let digest = self.content(object).map_err(failed)?;
-                self.key.field("content", digest.hex());
-            }
-            Kind::Directory => {
-                self.attributes(object).map_err(failed)?;
-                self.directory(object, path, shown)?;
-            }
-            _ => {}
+        })?;
+        for (name, value) in attributes {
+            self.key.field("xattr", name).field("value", value);
         }
+        self.directory(directory, path, shown)
+    }
+
+    /// Adds what a file holds; it is opened only if the index does not know.
+    fn file(
+        &mut self,
+        shown: &Path,
+        status: &Status,
+        open: impl FnOnce() -> Result<File, SyscallError>,
+    ) -> Result<(), SyscallError> {
+        if let Some(digest) = self.contents.get(shown, status) {
+            self.key.field("holds", digest);
+            return Ok(());
+        }
+        let began = contents::now();
+        let object = open()?;
+        let before = file::status(&object)?;
+        let mut holds = KeyHash::new("file 1");
+        for (name, value) in user_attributes(&object)? {
+            holds.field("xattr", name).field("value", value);
+        }
+        holds.field("content", self.content(&object)?.hex());
+        let digest = holds.finish();
+        // Whoever is written to while he is read is read again.
+        if before == *status && file::status(&object)? == before {
+            self.contents.put(shown, status, began, digest.hex());
+        }
+        self.key.field("holds", digest.hex());
         Ok(())
     }
 
@@ -97,9 +123,16 @@ impl Scan<'_> {
                 source,
             };
             match kind {
-                Kind::File | Kind::Directory => {
+                Kind::Directory => {
                     let (object, status) = open_object(directory, &name).map_err(failed)?;
-                    self.object(&object, &path, &shown, &status)?;
+                    self.head(&path, &status);
+                    self.tree(&object, &path, &shown)?;
+                }
+                Kind::File => {
+                    let status = file::status_at(directory, &name).map_err(failed)?;
+                    self.head(&path, &status);
+                    let open = || open_object(directory, &name).map(|(object, _)| object);
+                    self.file(&shown, &status, open).map_err(failed)?;
                 }
                 Kind::Symlink => {
                     let target = file::read_link_at(directory, &name).map_err(failed)?;
@@ -113,13 +146,6 @@ impl Scan<'_> {
             }
         }
         self.key.field("end", "");
-        Ok(())
-    }
-
-    fn attributes(&mut self, object: impl AsFd) -> Result<(), SyscallError> {
-        for (name, value) in user_attributes(object)? {
-            self.key.field("xattr", name).field("value", value);
-        }
         Ok(())
     }
 

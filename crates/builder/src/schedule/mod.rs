@@ -12,6 +12,7 @@ use ch_rootfs::Workspace;
 use jiff::Timestamp;
 
 use crate::build::{Built, Context};
+use crate::context::contents::Contents;
 use crate::context::resolve::Root;
 use crate::error::{BuildError, Problem};
 use crate::key::KeyHash;
@@ -32,7 +33,7 @@ pub(crate) struct Schedule<'a> {
     events: &'a dyn Fn(Event),
     machinery: Machinery<'a>,
     /// What `COPY` reads, once there was one.
-    root: Option<Root>,
+    root: Option<(Root, Contents)>,
     /// Number of the current instruction.
     number: usize,
     /// `RUN` instructions that the root emulation had to change.
@@ -66,6 +67,16 @@ impl<'a> Schedule<'a> {
 
     /// Builds everything and stores the image.
     pub(crate) fn run(mut self) -> Result<Built, BuildError> {
+        let result = self.run_all();
+        if let Some((_, contents)) = &self.root
+            && !self.options.dry_run
+        {
+            contents.save(self.context.storage);
+        }
+        result
+    }
+
+    fn run_all(&mut self) -> Result<Built, BuildError> {
         for global in self.plan.globals {
             self.tell(&global.header, Mark::Neither);
         }
@@ -195,17 +206,19 @@ impl<'a> Schedule<'a> {
                 path: path.display().to_string(),
                 source,
             })?;
-            self.root = Some(opened);
+            self.root = Some((opened, Contents::load(self.context.storage, path)));
         }
-        let root = self.root.as_ref().expect("it was opened just now");
+        let (root, _) = self.root.as_ref().expect("it was opened just now");
         let mut words = Words::new(self.plan.file, "COPY", &stage.scope, &self.plan.scope);
         let prepared = copy::prepare(copy, root, &mut words, stage)?;
         let hints = words.into_hints();
         self.warn(hints);
+        let (_, contents) = self.root.as_mut().expect("it was opened above");
+        let state = prepared.state(&stage.state, contents)?;
         let execute =
             |_: &Machinery<'_>, workspace: &Workspace| Ok(prepared.write(workspace.root())?);
         let step = Step {
-            state: prepared.state(&stage.state)?,
+            state,
             history: prepared.history(),
             mount_points: Vec::new(),
             repeatable: true,

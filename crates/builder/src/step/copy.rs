@@ -4,6 +4,7 @@ use ch_dockerfile::ast::{Copy, CopySource};
 use ch_storage::StateId;
 
 use crate::CopyError;
+use crate::context::contents::Contents;
 use crate::context::destination::Destination;
 use crate::context::resolve::{Operand, Root};
 use crate::context::{scan, write};
@@ -54,15 +55,19 @@ fn is_url(text: &str) -> bool {
 }
 
 impl Prepared {
-    /// The state that the copy leads to: every file is read for it.
-    pub(crate) fn state(&self, parent: &StateId) -> Result<StateId, CopyError> {
-        let mut key = KeyHash::after(parent, "COPY 1");
+    /// The state that the copy leads to: every file that `contents` does not know is read for it.
+    pub(crate) fn state(
+        &self,
+        parent: &StateId,
+        contents: &mut Contents,
+    ) -> Result<StateId, CopyError> {
+        let mut key = KeyHash::after(parent, "COPY 2");
         key.field(
             "destination",
             self.destination.path.as_os_str().as_encoded_bytes(),
         )
         .field("as directory", [u8::from(self.destination.is_directory)]);
-        scan::add_to_key(&self.operands, &mut key)?;
+        scan::add_to_key(&self.operands, &mut key, contents)?;
         Ok(key.state())
     }
 

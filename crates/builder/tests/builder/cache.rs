@@ -1,11 +1,13 @@
 //! What is executed again and what is not.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use ch_builder::{BuildArgument, Cache, Options};
 use ch_container::{Mount, Source};
 use ch_linux::reexec::Executable;
+use ch_oci::Digest;
 use ch_storage::ImageRecord;
 
 use crate::Case;
@@ -19,6 +21,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_build_of_hits_starts_no_process", no_process),
     ("a_changed_source_rebuilds_what_follows_it", changed_source),
     ("a_touched_source_hits", touched_source),
+    ("an_unchanged_source_is_not_opened_again", not_opened),
     ("what_a_run_cannot_notice_does_not_miss", unnoticed),
     ("arguments_miss_where_they_are_defined", arguments),
     ("cache_modes_read_and_write_as_they_say", modes),
@@ -297,4 +300,39 @@ fn upon(fixture: &Fixture) {
         marks(&fixture.build_with(dockerfile, &child).good().transcript),
         "*."
     );
+}
+
+fn not_opened(fixture: &Fixture) {
+    let hide = |mode| {
+        for name in ["f", "d/g"] {
+            fs::set_permissions(fixture.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    fixture.write("f", "x");
+    fixture.write("d/g", "x");
+    let dockerfile = "FROM base\nCOPY f d /\n";
+    fixture.build(dockerfile).good();
+    // Until now they are racy, and were read; the second build reads them for the last time.
+    std::thread::sleep(std::time::Duration::from_millis(3100));
+    fixture.build(dockerfile).good();
+    let table = fs::read_dir(fixture.storage.path().join("contents"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    // Another digest in the table, with a right sum: if it is believed, the files were not opened.
+    let text = fs::read_to_string(&table).unwrap();
+    let (_, body) = text.split_once('\n').unwrap();
+    let digest = body.lines().nth(1).unwrap().split(' ').next().unwrap();
+    let body = body.replace(digest, &"0".repeat(64));
+    let sum = Digest::of(body.as_bytes());
+    fs::write(&table, format!("{}\n{body}", sum.hex())).unwrap();
+    let marks_of = || marks(&fixture.build(dockerfile).good().transcript);
+    assert_eq!(marks_of(), "*.", "the table is believed");
+    assert_eq!(marks_of(), "**");
+    hide(0o600);
+    assert_eq!(marks_of(), "*.", "a changed mode");
+    hide(0o644);
+    assert_eq!(marks_of(), "**", "changed, so read again, and as at first");
 }

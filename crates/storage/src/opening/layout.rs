@@ -17,6 +17,8 @@ pub(crate) mod names {
     pub(crate) const BLOBS: &str = "blobs";
     pub(crate) const IMAGES: &str = "images";
     pub(crate) const STATES: &str = "states";
+    /// Made when first needed.
+    pub(crate) const CONTENTS: &str = "contents";
     pub(crate) const MOUNTS: &str = "mounts";
     /// In `layers/<id>/`: what is known of the layer.
     pub(crate) const META: &str = "meta.json";

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use ch_linux::file::{self, Kind, OFlags, Status};
@@ -27,7 +27,7 @@ pub(crate) struct Root {
 pub(crate) struct Operand {
     /// Path below the root, links not resolved.
     pub(crate) path: PathBuf,
-    /// The object itself, open for reading.
+    /// The object itself; only a directory is open for reading.
     pub(crate) descriptor: File,
     /// What it is.
     pub(crate) status: Status,
@@ -40,6 +40,13 @@ impl Operand {
             .file_name()
             .map(ToOwned::to_owned)
             .unwrap_or_default()
+    }
+
+    /// Opens a file for reading.
+    pub(crate) fn open(&self) -> Result<File, SyscallError> {
+        let flags = OFlags::RDONLY | OFlags::NOCTTY;
+        let path = format!("/proc/self/fd/{}", self.descriptor.as_raw_fd());
+        file::open(Path::new(&path), flags).map(File::from)
     }
 
     pub(crate) fn is_directory(&self) -> bool {
@@ -226,13 +233,13 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Opens `path` for reading; what can't be read like a file (a FIFO, a device) as a mere place.
+/// Opens a directory for reading, and everything else as a mere place.
 fn open_readable(root: impl AsFd, path: &Path) -> Result<Option<(File, Status)>, SyscallError> {
     let Some(place) = absent(in_root::open(&root, path, OFlags::PATH))? else {
         return Ok(None);
     };
     let status = file::status(&place)?;
-    if !matches!(status.kind, Kind::File | Kind::Directory) {
+    if status.kind != Kind::Directory {
         return Ok(Some((place.into(), status)));
     }
     // NONBLOCK: should the name have become a FIFO meanwhile, opening it must not wait.

@@ -93,8 +93,12 @@ impl Writer<'_> {
         if existing.is_some_and(|status| status.kind == Kind::Directory) {
             return Err(CopyError::DirectoryInTheWay(absolute(&path)));
         }
+        let object = match operand.status.kind {
+            Kind::File => Some(operand.open().map_err(reading(&operand.path))?),
+            _ => None,
+        };
         let source = Source {
-            object: Some(&operand.descriptor),
+            object: object.as_ref(),
             status: &operand.status,
         };
         self.object(&source, &operand.path, directory, &path, name)
