@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use ch_container::environment::PASS_THROUGH;
 use ch_oci::{Platform, Reference};
+use jiff::Timestamp;
 
 use crate::ForceCommand;
 
@@ -30,6 +31,8 @@ pub struct Options {
     pub binds: Vec<ch_container::Mount>,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// `SOURCE_DATE_EPOCH`: the time that config and history say instead of that of the build.
+    pub created: Option<Timestamp>,
     /// What is built for: the machine's own kind.
     pub platform: Platform,
 }

@@ -6,6 +6,7 @@ use ch_oci::{ImageConfig, Reference};
 use ch_storage::{ImageLayer, ImageOrigin, ImageRecord, StateId, Storage};
 use jiff::Timestamp;
 
+use crate::Options;
 use crate::error::{BuildError, Problem};
 use crate::key::KeyHash;
 use crate::stage::Stage;
@@ -43,14 +44,14 @@ pub(crate) fn base_error(
 /// which every step hits writes nothing.
 pub(crate) fn store(
     storage: &Storage,
-    names: &[Reference],
+    options: &Options,
     stage: &Stage,
 ) -> Result<ImageRecord, BuildError> {
     let failed = "can't store the image";
     let mut first = None;
-    for name in names {
+    for name in &options.names {
         let old = storage.images().get(name).ok().flatten();
-        let record = record(name, stage, old.as_ref());
+        let record = record(name, stage, options.created, old.as_ref());
         storage
             .images()
             .put(&record)
@@ -61,12 +62,18 @@ pub(crate) fn store(
     Ok(first.expect("an image has a name"))
 }
 
-fn record(name: &Reference, stage: &Stage, old: Option<&ImageRecord>) -> ImageRecord {
+fn record(
+    name: &Reference,
+    stage: &Stage,
+    wanted: Option<Timestamp>,
+    old: Option<&ImageRecord>,
+) -> ImageRecord {
     let mut config = stage.config.clone();
     let mut created = Timestamp::now();
     if let Some(old) = old
         && let Ok(old_config) = ImageConfig::parse(&old.config)
         && without_times(&old_config) == without_times(&config)
+        && (wanted.is_none() || old_config == config)
     {
         created = old.created;
         config = old_config;

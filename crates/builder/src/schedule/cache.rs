@@ -77,7 +77,8 @@ impl Schedule<'_> {
         drop(once);
         let made_layer = outcome.layers != stage.layers;
         stage.layers = outcome.layers;
-        stage.remember(step.history, &outcome.created.to_string(), made_layer);
+        let created = self.options.created.unwrap_or(outcome.created);
+        stage.remember(step.history, &created.to_string(), made_layer);
         stage.state = step.state;
         Ok(mark)
     }

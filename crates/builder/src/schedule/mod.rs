@@ -88,11 +88,7 @@ impl<'a> Schedule<'a> {
         let image = if self.options.dry_run {
             None
         } else {
-            Some(record::store(
-                self.context.storage,
-                &self.options.names,
-                stage,
-            )?)
+            Some(record::store(self.context.storage, self.options, stage)?)
         };
         if self.modified > 0 {
             let mode = self.options.emulation.name();
@@ -146,7 +142,7 @@ impl<'a> Schedule<'a> {
                 self.tell(header, Mark::Neither);
                 let (file, globals) = (self.plan.file, &self.plan.scope);
                 let applied = metadata::arguments(definitions, file, self.options, globals, stage)?;
-                link(Some(applied), stage);
+                self.link(Some(applied), stage);
                 Ok(())
             }
             command => {
@@ -161,7 +157,7 @@ impl<'a> Schedule<'a> {
                 );
                 let applied = metadata::apply(command, &mut words, stage)?;
                 self.hint(words);
-                link(applied, stage);
+                self.link(applied, stage);
                 Ok(())
             }
         }
@@ -242,7 +238,7 @@ impl<'a> Schedule<'a> {
         let (state, history) = (key.state(), format!("WORKDIR {path}"));
         if path == "/" {
             self.tell(header, Mark::Neither);
-            link(
+            self.link(
                 Some(Applied {
                     history,
                     state: Some(state),
@@ -282,13 +278,14 @@ impl<'a> Schedule<'a> {
             (self.events)(Event::Warning(text));
         }
     }
-}
 
-/// Notes what an instruction without files has done.
-fn link(applied: Option<Applied>, stage: &mut Stage) {
-    let applied = applied.expect("all other instructions only change the configuration");
-    stage.remember(applied.history, &Timestamp::now().to_string(), false);
-    if let Some(state) = applied.state {
-        stage.state = state;
+    /// Notes what an instruction without files has done.
+    fn link(&self, applied: Option<Applied>, stage: &mut Stage) {
+        let applied = applied.expect("all other instructions only change the configuration");
+        let created = self.options.created.unwrap_or_else(Timestamp::now);
+        stage.remember(applied.history, &created.to_string(), false);
+        if let Some(state) = applied.state {
+            stage.state = state;
+        }
     }
 }

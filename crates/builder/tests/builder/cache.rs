@@ -23,6 +23,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_touched_source_hits", touched_source),
     ("an_unchanged_source_is_not_opened_again", not_opened),
     ("what_a_run_cannot_notice_does_not_miss", unnoticed),
+    ("created_times_are_those_wanted", created_times),
     ("arguments_miss_where_they_are_defined", arguments),
     ("cache_modes_read_and_write_as_they_say", modes),
     ("a_dry_run_tells_and_does_nothing", dry_run),
@@ -335,4 +336,22 @@ fn not_opened(fixture: &Fixture) {
     assert_eq!(marks_of(), "*.", "a changed mode");
     hide(0o644);
     assert_eq!(marks_of(), "**", "changed, so read again, and as at first");
+}
+
+fn created_times(fixture: &Fixture) {
+    let dockerfile = "FROM base\nRUN echo x > /x\nLABEL a=b\n";
+    fixture.build(dockerfile).good();
+    for seconds in [0, 86_400] {
+        let time = jiff::Timestamp::from_second(seconds).unwrap();
+        let options = Options {
+            created: Some(time),
+            ..fixture.options()
+        };
+        let built = fixture.build_with(dockerfile, &options).good();
+        assert_eq!(marks(&built.transcript), "** ");
+        let config = built.config();
+        assert_eq!(config.created, Some(time.to_string()));
+        let mut history = config.history.iter();
+        assert!(history.all(|entry| entry.created == Some(time.to_string())));
+    }
 }

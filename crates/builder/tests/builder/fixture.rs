@@ -140,6 +140,7 @@ impl Fixture {
             advise_force: true,
             binds: Vec::new(),
             dry_run: false,
+            created: None,
             platform: platform(),
         }
     }

@@ -68,6 +68,7 @@ pub(super) fn options(
         advise_force: !arguments.no_force_detect,
         binds: parse_binds(&arguments.bind)?,
         dry_run: arguments.dry_run,
+        created: None,
         platform: host_platform(context)?,
     })
 }
