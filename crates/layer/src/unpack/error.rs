@@ -58,12 +58,14 @@ pub enum UnpackError {
         source: SyscallError,
     },
     /// The file system would be too full.
-    #[error("no space left: {available} bytes are free, {keep} must stay free")]
+    #[error("{available} bytes are free, {keep} must stay free")]
     NoSpace {
         /// Bytes that were free.
         available: u64,
         /// Bytes that must stay free.
         keep: u64,
+        /// Of the kind that the kernel's own refusal has.
+        source: io::Error,
     },
 }
 
@@ -142,7 +144,11 @@ impl MemberError {
                 source,
             },
             Self::Room(RoomError::Full(Full { available, keep })) => {
-                UnpackError::NoSpace { available, keep }
+                UnpackError::NoSpace {
+                    available,
+                    keep,
+                    source: io::ErrorKind::StorageFull.into(),
+                }
             }
             Self::Stream(error) => error.into(),
         }
