@@ -143,13 +143,11 @@ impl MemberError {
                 offset,
                 source,
             },
-            Self::Room(RoomError::Full(Full { available, keep })) => {
-                UnpackError::NoSpace {
-                    available,
-                    keep,
-                    source: io::ErrorKind::StorageFull.into(),
-                }
-            }
+            Self::Room(RoomError::Full(Full { available, keep })) => UnpackError::NoSpace {
+                available,
+                keep,
+                source: io::ErrorKind::StorageFull.into(),
+            },
             Self::Stream(error) => error.into(),
         }
     }
