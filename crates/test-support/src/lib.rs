@@ -7,6 +7,7 @@
 mod base;
 mod env;
 mod fixtures;
+mod harness;
 mod image;
 mod outcome;
 mod registry;
@@ -15,6 +16,7 @@ mod tree;
 pub use base::small_root;
 pub use env::TestEnv;
 pub use fixtures::debian_archive;
+pub use harness::{Case, run_cases};
 pub use image::{ImageLayout, run_tool};
 pub use outcome::Outcome;
 pub use registry::{Access, Registry, Transport};

@@ -20,47 +20,18 @@ use std::process::ExitCode;
 use fixture::Fixture;
 
 /// A claim, and what shows it.
-type Case = (&'static str, fn(&Fixture));
+type Case = ch_test_support::Case<fn(&Fixture)>;
 
 fn main() -> ExitCode {
     let programs = [ch_rootfs::MOUNTER, ch_container::RUNTIME];
     if let Some(status) = ch_linux::reexec::enter(&programs) {
         return status;
     }
-    let wanted = std::env::args()
-        .skip(1)
-        .find(|argument| !argument.starts_with('-'))
-        .unwrap_or_default();
-    let cases: Vec<&Case> = [
-        cache::CASES,
-        copy::CASES,
-        instructions::CASES,
-        refusals::CASES,
-    ]
-    .into_iter()
-    .flatten()
-    .filter(|(name, _)| name.contains(&wanted))
-    .collect();
-    let mut failed = 0;
-    for (name, case) in &cases {
-        let passed = std::panic::catch_unwind(|| case(&Fixture::new())).is_ok();
-        report(name, passed);
-        failed += usize::from(!passed);
-    }
-    summary(cases.len(), failed);
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "this program is a test harness")]
-fn report(name: &str, passed: bool) {
-    println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
-}
-
-#[expect(clippy::print_stdout, reason = "this program is a test harness")]
-fn summary(cases: usize, failed: usize) {
-    println!("builder: {} passed, {failed} failed", cases - failed);
+    let sections = [
+        ("cache", cache::CASES),
+        ("copies", copy::CASES),
+        ("instructions", instructions::CASES),
+        ("refusals", refusals::CASES),
+    ];
+    ch_test_support::run_cases(&sections, |case| case(&Fixture::new()))
 }

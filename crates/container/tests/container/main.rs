@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use fixture::Fixture;
 
 /// A claim, and what shows it.
-type Case = (&'static str, fn(&Fixture));
+type Case = ch_test_support::Case<fn(&Fixture)>;
 
 fn main() -> ExitCode {
     if let Some(status) = ch_linux::reexec::enter(&[
@@ -32,44 +32,12 @@ fn main() -> ExitCode {
     ]) {
         return status;
     }
-    let wanted = std::env::args()
-        .skip(1)
-        .find(|argument| !argument.starts_with('-'));
+    let sections = [
+        ("RUN", run::CASES),
+        ("ch-run", in_place::CASES),
+        ("sudden death", killed::CASES),
+        ("without a PID namespace", without_pid::CASES),
+    ];
     let fixture = Fixture::new();
-    let mut failed = 0;
-    let cases: Vec<&Case> = [
-        run::CASES,
-        in_place::CASES,
-        killed::CASES,
-        without_pid::CASES,
-    ]
-    .into_iter()
-    .flatten()
-    .filter(|(name, _)| {
-        wanted
-            .as_ref()
-            .is_none_or(|wanted| name.contains(wanted.as_str()))
-    })
-    .collect();
-    for (name, case) in &cases {
-        let passed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(&fixture)));
-        report(name, passed.is_ok());
-        failed += usize::from(passed.is_err());
-    }
-    summary(cases.len(), failed);
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "this program is a test harness")]
-fn report(name: &str, passed: bool) {
-    println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
-}
-
-#[expect(clippy::print_stdout, reason = "this program is a test harness")]
-fn summary(cases: usize, failed: usize) {
-    println!("container: {} passed, {failed} failed", cases - failed);
+    ch_test_support::run_cases(&sections, |case| case(&fixture))
 }

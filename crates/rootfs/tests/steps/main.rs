@@ -2,11 +2,7 @@
 //!
 //! A test with its own `main`, because it starts itself again: as mounter, and as the process that
 //! a step's changes are made in.
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test with its own main"
-)]
+#![expect(clippy::unwrap_used, reason = "a test with its own main")]
 
 mod commit;
 mod fixture;
@@ -19,7 +15,7 @@ mod view;
 use std::process::ExitCode;
 
 /// What is claimed, and what shows it.
-type Case = (&'static str, fn());
+type Case = ch_test_support::Case<fn()>;
 
 fn main() -> ExitCode {
     let programs = [
@@ -32,29 +28,12 @@ fn main() -> ExitCode {
     if let Some(status) = ch_linux::reexec::enter(&programs) {
         return status;
     }
-    let chosen = std::env::args()
-        .nth(1)
-        .filter(|name| !name.starts_with('-'));
-    let sections: [(&str, &[Case]); 5] = [
+    let sections = [
         ("layers.md §4, vectors V-cm", commit::CASES),
         ("layers.md §4, V-cm-10", kill::CASES),
         ("layers.md §5, written from outside", outside::CASES),
         ("roots to look at", view::CASES),
         ("surroundings that refuse", refused::CASES),
     ];
-    for (title, cases) in sections {
-        let mut count = 0;
-        for (name, case) in cases {
-            if chosen
-                .as_ref()
-                .is_none_or(|chosen| name.contains(chosen.as_str()))
-            {
-                println!("{name} ...");
-                case();
-                count += 1;
-            }
-        }
-        println!("{title}: {count} cases");
-    }
-    ExitCode::SUCCESS
+    ch_test_support::run_cases(&sections, |case| case())
 }
