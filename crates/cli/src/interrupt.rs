@@ -73,6 +73,7 @@ impl Interrupt {
 /// Says which signal came, and ends by it.
 fn die(signal: Signal, terminal: &Terminal) -> ! {
     let text = signal.to_string();
+    terminal.stop_asking();
     let name = text.split(' ').next().unwrap_or(&text);
     terminal.fail(&Failure::new(format_args!("received {name}")));
     signal::die_of(signal)

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
@@ -29,33 +30,40 @@ impl Terminal {
 
     /// The same for a secret: what is typed is not shown.
     pub fn ask_secret(&self, prompt: &str) -> io::Result<Option<String>> {
-        let shown = Echo::off(&self.file)?;
+        hide(&self.file)?;
         let answer = self.ask(prompt);
-        drop(shown);
-        (&self.file).write_all(b"\n")?;
+        show_again();
         answer
     }
 }
 
-/// Typed characters are not shown while it lives.
-struct Echo<'a> {
-    file: &'a File,
+/// A terminal that does not show what is typed, and how it was before.
+struct Hidden {
+    file: File,
     before: Termios,
 }
 
-impl<'a> Echo<'a> {
-    fn off(file: &'a File) -> io::Result<Self> {
-        let before = tcgetattr(file)?;
-        let mut hidden = before.clone();
-        hidden.local_modes -= LocalModes::ECHO;
-        tcsetattr(file, OptionalActions::Flush, &hidden)?;
-        Ok(Self { file, before })
-    }
+/// The terminal that is asked for a secret. A process has one terminal at most, and whatever ends the process
+/// must find it: a signal that ends it comes to another thread than the one that asks.
+static HIDDEN: Mutex<Option<Hidden>> = Mutex::new(None);
+
+fn hide(file: &File) -> io::Result<()> {
+    let mut hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (file, before) = (file.try_clone()?, tcgetattr(file)?);
+    let mut modes = before.clone();
+    modes.local_modes -= LocalModes::ECHO;
+    tcsetattr(&file, OptionalActions::Flush, &modes)?;
+    *hidden = Some(Hidden { file, before });
+    Ok(())
 }
 
-impl Drop for Echo<'_> {
-    fn drop(&mut self) {
+/// Ends the question for a secret, if one is open, as far as the terminal is concerned: what is typed is shown
+/// again, on a new line. To be called by who ends the process.
+pub fn show_again() {
+    let mut hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(Hidden { mut file, before }) = hidden.take() {
         // A terminal that has gone needs no restoring.
-        let _ = tcsetattr(self.file, OptionalActions::Flush, &self.before);
+        let _ = tcsetattr(&file, OptionalActions::Flush, &before);
+        let _ = file.write_all(b"\n");
     }
 }

@@ -16,6 +16,7 @@ pub(crate) use settings::{ProgressMode, Settings, Verbosity, WhenColour};
 use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::MultiProgress;
@@ -70,6 +71,10 @@ pub(crate) struct Terminal {
     /// The live area at the bottom of a terminal; `None` in plain mode.
     live: Option<MultiProgress>,
     no_progress: bool,
+    /// A question to the user is on the screen, instead of the live area.
+    asking: AtomicBool,
+    /// The live area will not be drawn again.
+    abandoned: AtomicBool,
 }
 
 /// A warning, and how often it was given.
@@ -103,6 +108,8 @@ impl Terminal {
             no_progress: settings.no_progress,
             verbosity: settings.log_file_verbosity(),
             warnings: Mutex::default(),
+            asking: AtomicBool::default(),
+            abandoned: AtomicBool::default(),
         })
     }
 
@@ -115,6 +122,8 @@ impl Terminal {
             no_progress: settings.no_progress,
             verbosity: settings.verbosity,
             warnings: Mutex::default(),
+            asking: AtomicBool::default(),
+            abandoned: AtomicBool::default(),
         }
     }
 
@@ -146,13 +155,21 @@ impl Terminal {
     /// Warns: shown once however often it is said, and again before the program ends.
     pub(crate) fn warning(&self, text: impl fmt::Display) {
         let text = text.to_string();
+        if self.is_new(&text) {
+            self.message(Kind::Warning, &text);
+        }
+    }
+
+    /// Remembers a warning; whether it was never given before.
+    fn is_new(&self, text: &str) -> bool {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = warnings.iter_mut().find(|known| known.text == text) {
             known.times += 1;
-            return;
+            return false;
         }
-        self.message(Kind::Warning, &text);
+        let text = text.to_owned();
         warnings.push(Repeated { text, times: 1 });
+        true
     }
 
     /// Reports a failure that does not end the program yet.
@@ -228,11 +245,30 @@ impl Terminal {
         });
     }
 
+    /// Runs `question`, which speaks to the user, while the live area is out of the way.
+    pub(crate) fn ask<T>(&self, question: impl FnOnce() -> T) -> T {
+        self.above_live_area(|| {
+            self.asking.store(true, Ordering::Relaxed);
+            let answer = question();
+            self.asking.store(false, Ordering::Relaxed);
+            answer
+        })
+    }
+
+    /// Puts the terminal back as it was before a question that will not be answered. The live area is not
+    /// drawn again: who asks has it.
+    pub(crate) fn stop_asking(&self) {
+        ch_linux::tty::show_again();
+        if self.asking.load(Ordering::Relaxed) {
+            self.abandoned.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Runs `write` while the live area is out of the way.
     pub(crate) fn above_live_area<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.live {
-            Some(live) => live.suspend(write),
-            None => write(),
+            Some(live) if !self.abandoned.load(Ordering::Relaxed) => live.suspend(write),
+            _ => write(),
         }
     }
 }

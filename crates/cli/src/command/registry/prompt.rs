@@ -12,7 +12,7 @@ use crate::terminal::Terminal;
 /// two lines of standard input if that is `free`.
 pub(super) fn on_terminal(terminal: Arc<Terminal>, free: bool) -> Prompt {
     Arc::new(move |host| {
-        terminal.above_live_area(|| match tty::Terminal::open() {
+        terminal.ask(|| match tty::Terminal::open() {
             Ok(tty) => ask(&tty, host),
             Err(_) if free && !io::stdin().is_terminal() => read_lines(io::stdin().lock()),
             Err(_) => Err(PromptError::NoTerminal),
