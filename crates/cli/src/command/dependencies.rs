@@ -14,6 +14,7 @@ use ch_linux::socket::Socket;
 use super::Context;
 use crate::environment;
 use crate::failure::Failure;
+use crate::terminal::Verbosity;
 
 /// The program that tries; `main` must know it.
 pub(crate) const PROBE: Program = Program {
@@ -21,7 +22,7 @@ pub(crate) const PROBE: Program = Program {
     main: probe,
 };
 
-/// Prints one line for each problem; status 1 if there are any. The storage directory is not touched.
+/// Prints one line for each problem; status 1 if there are any. With `-v` also what only makes things slower. The storage directory is not touched.
 pub(super) fn run(context: &Context) -> Result<ExitCode, Failure> {
     let mut problems = String::new();
     if let Err(failure) = context.storage_path() {
@@ -36,12 +37,29 @@ pub(super) fn run(context: &Context) -> Result<ExitCode, Failure> {
             reason(&error, context)
         ));
     }
-    context.terminal.output(&problems)?;
+    let mut report = problems.clone();
+    if context.terminal.verbosity() >= Verbosity::VERBOSE && !has_hash_instructions() {
+        report.push_str(
+            "note: the processor can't compute SHA-256 by itself: downloads take longer\n",
+        );
+    }
+    context.terminal.output(&report)?;
     Ok(if problems.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Whether the processor has instructions for SHA-256, which every download and layer goes through.
+fn has_hash_instructions() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let has = std::arch::is_x86_feature_detected!("sha");
+    #[cfg(target_arch = "aarch64")]
+    let has = std::arch::is_aarch64_feature_detected!("sha2");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let has = false;
+    has
 }
 
 /// What is wrong and what can be done, on one line.

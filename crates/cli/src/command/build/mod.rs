@@ -7,7 +7,7 @@ mod output;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ch_builder::{Event, Mark, inferred_name};
+use ch_builder::{Event, Mark, Options, inferred_name};
 use ch_container::Stop;
 use ch_linux::reexec::Executable;
 use ch_oci::Reference;
@@ -127,7 +127,18 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     }
     let built = built.map_err(advised)?;
     storage.commit()?;
+    if built.image.is_some() {
+        report_further_names(&options, built.instructions, &context.terminal);
+    }
     output.print_result(&built)
+}
+
+/// The builder tells of the first name; each further `-t` gets a line like it.
+fn report_further_names(options: &Options, instructions: usize, terminal: &Terminal) {
+    for name in options.names.iter().skip(1) {
+        let name = name.to_string();
+        terminal.info(Event::Grown { instructions, name });
+    }
 }
 
 /// Shows what the build tells.
