@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::spec::{Mount, Source};
 
 /// Why an argument of `--bind` can't be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
     /// Nothing before the colon.
     #[error("--bind: no source provided")]
@@ -21,6 +21,9 @@ pub enum BindError {
     /// Not absolute.
     #[error("--bind: destination must be absolute")]
     Relative,
+    /// Read-only or not, by a third field.
+    #[error("not yet supported: --bind with a mode: {0}")]
+    Mode(String),
 }
 
 /// The mounts that the arguments of all `--bind` options ask for, in order.
@@ -70,8 +73,17 @@ fn parse(argument: &OsStr) -> Result<(PathBuf, Option<PathBuf>), BindError> {
     if source.is_empty() {
         return Err(BindError::NoSource);
     }
+    if target.is_some_and(has_mode) {
+        return Err(BindError::Mode(argument.to_string_lossy().into_owned()));
+    }
     let source = PathBuf::from(OsString::from(OsStr::from_bytes(source)));
     Ok((source, target.map(checked).transpose()?))
+}
+
+/// Whether a destination ends with what is a mode for most programs. A path that does is too rare to guess.
+fn has_mode(target: &OsStr) -> bool {
+    let target = target.as_bytes();
+    target.ends_with(b":ro") || target.ends_with(b":rw")
 }
 
 /// A destination that is absolute and not the root itself, by whatever name.
@@ -148,6 +160,8 @@ mod tests {
             ("/a://", BindError::Root),
             ("/a:/..", BindError::Root),
             ("/a:/x/..", BindError::Root),
+            ("/a:/b:ro", BindError::Mode("/a:/b:ro".to_owned())),
+            ("/a:/b:rw", BindError::Mode("/a:/b:rw".to_owned())),
         ];
         for (argument, expected) in rows {
             assert_eq!(parse_binds(&[argument]), Err(expected), "{argument}");
