@@ -12,7 +12,9 @@ mod main_job;
 mod pull;
 mod pull_directory;
 mod run;
+mod run_vectors;
 mod static_executable;
+mod terminal;
 
 use ch_test_support::{ImageLayout, Registry, TestEnv, debian_archive};
 

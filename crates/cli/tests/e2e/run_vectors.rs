@@ -1,0 +1,192 @@
+//! The vectors of `ch-run` that need a whole process, and of what `RUN` leaves behind.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use ch_test_support::{Outcome, TestEnv, listing, small_root};
+
+use crate::{empty, with_base};
+
+/// What a row expects of a program's end.
+enum Expected {
+    /// Status 0 and this standard output.
+    Prints(&'static str),
+    /// This status and, on standard error, this text.
+    Fails(i32, &'static str),
+}
+
+use Expected::{Fails, Prints};
+
+impl Expected {
+    fn check(&self, id: &str, script: &str, outcome: &Outcome) {
+        let fits = match self {
+            Prints(text) => outcome.code() == 0 && outcome.stdout == *text,
+            Fails(status, text) => outcome.code() == *status && outcome.stderr.contains(text),
+        };
+        assert!(fits, "{id}: {script}{outcome}");
+    }
+}
+
+/// Scripts of the host, in which `$RUN` is `ch-run` and `$I` the image. Each is run for the image as a directory
+/// and by its name.
+const TABLE: &[(&str, &str, Expected)] = &[
+    ("V-run-9", "$RUN $I -- sh -c 'exit 3'", Fails(3, "")),
+    ("V-run-9", "$RUN $I -- sh -c 'kill -9 $$'", Fails(137, "")),
+    (
+        "V-run-9",
+        "$RUN $I -- /etc/passwd",
+        Fails(49, "Permission denied"),
+    ),
+    ("V-run-9", "$RUN $I -- /nonexistent", Fails(49, "")),
+    (
+        "V-run-9",
+        "$RUN $I -- /bin/plain a b",
+        Prints("plain: a b\n"),
+    ),
+    (
+        "V-run-10",
+        "$RUN $I -- sh -c 'echo $$' >inside & outside=$!; wait; test $outside = $(cat inside) && echo same",
+        Prints("same\n"),
+    ),
+    (
+        "V-run-10",
+        "$RUN $I -- sleep 9 & \
+         until tr '\\0' ' ' </proc/$!/cmdline | grep -q '^sleep 9'; do sleep 0.02; done; kill $!; echo sleeps",
+        Prints("sleeps\n"),
+    ),
+    (
+        "V-run-10",
+        "echo seven >seven; exec 7<seven; $RUN $I -- sh -c 'cat <&7'",
+        Prints("seven\n"),
+    ),
+    (
+        "V-run-10",
+        "nohup $RUN $I -- sh -c 'kill -HUP $$; echo alive' 2>/dev/null",
+        Prints("alive\n"),
+    ),
+    (
+        "V-run-10",
+        "$RUN $I -- sh -c 'kill -HUP $$'",
+        Fails(129, ""),
+    ),
+    (
+        "V-run-11",
+        "test \"$($RUN $I -- id -u)\" = \"$(id -u)\" && echo same",
+        Prints("same\n"),
+    ),
+    (
+        "V-run-11",
+        "$RUN $I -- sh -c 'while read key value; do test $key = CapEff: && echo $value; done </proc/self/status; true'",
+        Prints("0000000000000000\n"),
+    ),
+    ("V-run-11", "$RUN -u0 -g0 $I -- id -u", Prints("0\n")),
+    ("V-run-11", "$RUN -u0 -g0 $I -- id -g", Prints("0\n")),
+    (
+        "V-run-11",
+        "$RUN -u0 -g0 $I -- sh -c 'while read key value; do case $key in CapEff:) e=$value;; CapBnd:) b=$value;; \
+         esac; done </proc/self/status; test $e = $b && echo full'",
+        Prints("full\n"),
+    ),
+    (
+        "V-run-11",
+        "$RUN $I -- touch /x",
+        Fails(1, "Read-only file system"),
+    ),
+    (
+        "V-run-13",
+        "$RUN -b /etc/passwd:/new/file $I -- cat /new/file | cmp - /etc/passwd && echo same",
+        Prints("same\n"),
+    ),
+    (
+        "V-run-13",
+        "$RUN -b /etc:/proc/x $I -- true",
+        Fails(31, "/proc/x"),
+    ),
+    (
+        "V-run-13",
+        "$RUN -b /etc:/.. $I -- true",
+        Fails(31, "--bind: destination can't be /"),
+    ),
+    (
+        "runtime.md §2.4",
+        "$RUN -b /etc:/mnt/x:ro $I -- true",
+        Fails(31, "not yet supported: --bind with a mode: /etc:/mnt/x:ro"),
+    ),
+    (
+        "V-run-15",
+        "$RUN $I ls /etc/passwd",
+        Prints("/etc/passwd\n"),
+    ),
+    ("V-run-15", "$RUN -- $I true", Prints("")),
+    ("V-run-15", "$RUN $I -- echo -- x", Prints("-- x\n")),
+    (
+        "V-run-16",
+        "strace -f -o calls $RUN $I -- true; grep -E '^[0-9 ]*(clone|clone3|fork|vfork)\\(' calls",
+        Fails(1, ""),
+    ),
+    // The storage directory has locks and leases, so here there is none.
+    (
+        "V-run-16",
+        "CH_IMAGE_STORAGE=$PWD/none strace -f -y -o calls $RUN ./base.d -- true; grep execve calls >&2; \
+         grep -E '(O_CREAT|mkdir|mknod|symlink).*(AT_FDCWD|'$TMPDIR')' calls",
+        Fails(1, "execve"),
+    ),
+];
+
+/// An environment with the image `base`, and its directory.
+fn environment() -> TestEnv {
+    let mut env = empty();
+    small_root(&env.path("base.d"));
+    env.write("base.d/bin/plain", "echo plain: \"$@\"\n");
+    env.run("chmod", ["755", "base.d/bin/plain"]).success();
+    env.image(["import", "base.d", "base"]).success();
+    env.set("RUN", env.root().join("bin/ch-run").display().to_string());
+    env
+}
+
+#[test]
+fn vectors_hold_for_directories_and_names() {
+    let mut env = environment();
+    let before = listing(&env.path("base.d"));
+    for image in ["./base.d", "base"] {
+        env.set("I", image);
+        for (id, script, expected) in TABLE {
+            let outcome = env.run("sh", ["-c", script]);
+            expected.check(id, &format!("{image}: {script}"), &outcome);
+        }
+    }
+    assert_eq!(
+        listing(&env.path("base.d")),
+        before,
+        "the image is unchanged"
+    );
+    let ids = TABLE.iter().map(|(id, ..)| id);
+    let mut ids: Vec<_> = ids.filter(|id| id.starts_with("V-")).collect();
+    ids.dedup();
+    println!(
+        "runtime.md §2.8: {} vectors in {} rows",
+        ids.len(),
+        TABLE.len()
+    );
+}
+
+#[test]
+fn v_cm_11_process_left_over_by_a_step_is_gone_before_the_step_is_kept() {
+    let env = with_base();
+    let seconds = 1_000_000 + std::process::id();
+    let run = format!("RUN sleep {seconds} & echo $! >/left\n");
+    env.write("left/Dockerfile", format!("FROM base\n{run}"));
+    let start = Instant::now();
+    env.image(["build", "left"]).success();
+    assert!(start.elapsed() < Duration::from_secs(60));
+    let wanted = seconds.to_string();
+    let left = fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0)
+            .any(|word| word == wanted.as_bytes())
+    });
+    assert_eq!(left.count(), 0, "sleep {seconds} is still there");
+    let written = ["left", "--", "test", "-s", "/left"];
+    env.ch_run(written).success();
+    println!("layers.md §4.3: V-cm-11");
+}
