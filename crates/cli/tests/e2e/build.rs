@@ -271,3 +271,22 @@ fn standard_input_is_empty_and_output_is_streamed() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn source_date_is_the_time_of_the_image() {
+    let mut env = with_base();
+    env.write(
+        "context/Dockerfile",
+        "FROM base\nRUN echo content > /file\n",
+    );
+    env.set("SOURCE_DATE_EPOCH", "1000000");
+    env.image(["build", "context"]).success();
+    let config =
+        r#"sed -n 's/.*"config": "\(.*\)".*/\1/p' ../storage/images/context*.json | base64 -d"#;
+    let config = env.run("sh", ["-c", config]).success();
+    let history = r#"{"created":"1970-01-12T13:46:40Z","created_by":"RUN "#;
+    assert!(config.stdout.contains(history), "{config}");
+    env.set("SOURCE_DATE_EPOCH", "yesterday");
+    let refused = env.image(["build", "context"]).exits(1);
+    refused.complains("$SOURCE_DATE_EPOCH: not a number of seconds since 1970: yesterday");
+}

@@ -6,6 +6,7 @@ use ch_builder::{BuildArgument, Cache, ForceCommand, Options};
 use ch_container::parse_binds;
 use ch_emulation::Mode;
 use ch_oci::{Reference, Wanted};
+use jiff::Timestamp;
 
 use super::BuildArgs;
 use crate::command::common::CacheMode;
@@ -22,10 +23,6 @@ pub(super) fn check_variables(context: &Context) -> Result<(), Failure> {
     environment::check_engine(variables)?;
     let dialect = environment::CH_IMAGE_DIALECT;
     environment::check_choice(variables, dialect, "docker", &["charliecloud"])?;
-    if variables.get(environment::SOURCE_DATE_EPOCH).is_some() {
-        let text = "not yet supported: $SOURCE_DATE_EPOCH; times of the image are those of now";
-        context.terminal.warning(text);
-    }
     let directory = environment::CH_IMAGE_TMPDIR;
     if variables.get(directory).is_some() {
         let note = format_args!("${directory}: not used, the overlay needs no such directory");
@@ -68,9 +65,24 @@ pub(super) fn options(
         advise_force: !arguments.no_force_detect,
         binds: parse_binds(&arguments.bind)?,
         dry_run: arguments.dry_run,
-        created: None,
+        created: source_date(context)?,
         platform: host_platform(context)?,
     })
+}
+
+/// `$SOURCE_DATE_EPOCH`, in seconds since 1970 (reproducible-builds.org).
+fn source_date(context: &Context) -> Result<Option<Timestamp>, Failure> {
+    let name = environment::SOURCE_DATE_EPOCH;
+    let Some(text) = context.environment.text(name) else {
+        return Ok(None);
+    };
+    let seconds = text.parse().ok();
+    match seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()) {
+        Some(time) => Ok(Some(time)),
+        None => Err(Failure::new(format_args!(
+            "${name}: not a number of seconds since 1970: {text}"
+        ))),
+    }
 }
 
 /// `--force`, else `$CH_IMAGE_FORCE`, else the default.
