@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use ch_linux::file::{self, Kind, OFlags};
 use ch_linux::{SyscallError, in_root, xattr};
 
-use crate::stack::{Found, Stack};
+use crate::stack::{self, Found, Stack};
 use crate::unpack::{LowerLink, OPAQUE, Unpacked, WHITEOUT};
 
 /// Why a layer does not fit on those below it.
@@ -138,11 +138,14 @@ fn shows_through(
     path: &Path,
     below: &Stack<'_>,
 ) -> Result<bool, SyscallError> {
+    if stack::is_opaque(files)? {
+        return Ok(false);
+    }
     let mut here = PathBuf::new();
     for component in path.components() {
         here.push(component);
         let directory = in_root::open(files, &here, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        if xattr::get(&directory, OPAQUE)?.is_some_and(|value| value == b"y") {
+        if stack::is_opaque(directory)? {
             return Ok(false);
         }
     }

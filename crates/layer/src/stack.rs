@@ -42,7 +42,12 @@ impl<'a> Stack<'a> {
     pub fn find(&self, path: &Path) -> Result<Option<Found>, SyscallError> {
         let mut visible = Vec::new();
         for layer in &self.layers {
-            visible.push(file::open_directory_at(layer, ".")?);
+            let root = file::open_directory_at(layer, ".")?;
+            let opaque = is_opaque(&root)?;
+            visible.push(root);
+            if opaque {
+                break;
+            }
         }
         let components: Vec<&[u8]> = path
             .as_os_str()
@@ -70,13 +75,18 @@ fn enter(visible: &[OwnedFd], name: &OsStr) -> Result<Vec<OwnedFd>, SyscallError
             break;
         }
         let found = file::open_directory_at(directory, name)?;
-        let opaque = xattr::get(&found, OPAQUE)?.is_some_and(|value| value == b"y");
+        let opaque = is_opaque(&found)?;
         merged.push(found);
         if opaque {
             break;
         }
     }
     Ok(merged)
+}
+
+/// Whether nothing of the layers below shows in this directory.
+pub(crate) fn is_opaque(directory: impl AsFd) -> Result<bool, SyscallError> {
+    Ok(xattr::get(directory, OPAQUE)?.is_some_and(|value| value == b"y"))
 }
 
 /// The topmost object `name`.

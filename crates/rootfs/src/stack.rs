@@ -45,19 +45,36 @@ pub enum StackError {
 
 /// What layers say of `/`. They never change, so each is asked once.
 #[derive(Debug, Default)]
-pub(crate) struct Roots(Mutex<HashMap<LayerId, Option<RootAttributes>>>);
+pub(crate) struct Roots(Mutex<HashMap<LayerId, Root>>);
+
+/// What a layer says of `/`.
+#[derive(Clone, Debug)]
+struct Root {
+    /// Its attributes, if the layer gives it any.
+    attributes: Option<RootAttributes>,
+    /// Whether nothing of the layers below shows.
+    opaque: bool,
+}
 
 impl Roots {
-    /// The attributes that `layer` gives `/`, if it does, provided that it exists.
-    fn get(&self, storage: &Storage, id: &LayerId) -> Result<Option<RootAttributes>, StackError> {
+    /// What `layer` says, provided that it exists.
+    fn get(&self, storage: &Storage, id: &LayerId) -> Result<Root, StackError> {
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(root) = known().get(id) {
             return Ok(root.clone());
         }
         let layer = storage.layers().get(id)?;
         let layer = layer.ok_or_else(|| StackError::Missing { layer: id.clone() })?;
-        known().insert(id.clone(), layer.meta.root.clone());
-        Ok(layer.meta.root)
+        let opaque = is_opaque(layer.files()?).map_err(|source| StackError::Look {
+            layer: id.clone(),
+            source,
+        })?;
+        let root = Root {
+            attributes: layer.meta.root,
+            opaque,
+        };
+        known().insert(id.clone(), root.clone());
+        Ok(root)
     }
 }
 
@@ -65,7 +82,8 @@ impl Roots {
 #[derive(Debug)]
 pub(crate) struct Stack {
     storage: Storage,
-    /// Top first.
+    /// Top first, down to the first that is opaque as a whole: the kernel does not look for that mark
+    /// on the root of a layer.
     layers: Vec<LayerId>,
     root: RootAttributes,
 }
@@ -77,20 +95,26 @@ impl Stack {
         layers: &[LayerId],
         roots: &Roots,
     ) -> Result<Self, StackError> {
-        if layers.len() > MOST_LAYERS {
-            return Err(StackError::TooMany {
-                count: layers.len(),
-            });
-        }
-        let mut root = None;
+        let mut showing = Vec::with_capacity(layers.len());
+        let mut attributes = None;
+        let mut hidden = false;
         for id in layers.iter().rev() {
-            let own = roots.get(storage, id)?;
-            root = root.or(own);
+            let root = roots.get(storage, id)?;
+            if !hidden {
+                showing.push(id.clone());
+            }
+            hidden |= root.opaque;
+            attributes = attributes.or(root.attributes);
+        }
+        if showing.len() > MOST_LAYERS {
+            return Err(StackError::TooMany {
+                count: showing.len(),
+            });
         }
         Ok(Self {
             storage: storage.clone(),
-            layers: layers.iter().rev().cloned().collect(),
-            root: root.unwrap_or_else(attributes::default_root),
+            layers: showing,
+            root: attributes.unwrap_or_else(attributes::default_root),
         })
     }
 

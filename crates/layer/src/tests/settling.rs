@@ -117,6 +117,27 @@ fn settled() -> Vec<(&'static str, Vec<Vec<Entry>>, &'static str)> {
             "d d 755 user.overlay.opaque=y\nd/e d 755",
         ),
         (
+            "V-tar-76-opaque-root",
+            vec![
+                vec![file("d/f", "")],
+                vec![
+                    file(".wh..wh..opq", ""),
+                    directory("d"),
+                    file("d/.wh.f", ""),
+                ],
+            ],
+            "d d 755",
+        ),
+        (
+            "V-tar-58-opaque-root",
+            vec![
+                vec![tmp()],
+                vec![file(".wh..wh..opq", "")],
+                vec![file("tmp/x", "")],
+            ],
+            "tmp d 755\ntmp/x f 644",
+        ),
+        (
             "V-tar-76-file-below",
             vec![
                 vec![file("d", "")],
@@ -170,6 +191,13 @@ fn hard_link_to_nowhere_is_an_error() {
             vec![
                 vec![file("d/f", "")],
                 vec![file("d/.wh..wh..opq", ""), hard_link("h", "d/f")],
+            ],
+        ),
+        (
+            "V-tar-67-opaque-root",
+            vec![
+                vec![file("f", "")],
+                vec![file(".wh..wh..opq", ""), hard_link("h", "f")],
             ],
         ),
         (

@@ -1,7 +1,7 @@
 //! Roots to look at: from outside, and in a process that becomes the command.
 
 use std::fs;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,6 +11,7 @@ use ch_linux::in_root;
 use ch_linux::mount::{self, Propagation};
 use ch_linux::namespace::{self, Identity};
 use ch_linux::reexec::{Ended, Invocation, Program, Start};
+use ch_linux::xattr;
 use ch_rootfs::{MountPoints, PlaceKind, mount_directory, mount_image, view};
 
 use crate::Case;
@@ -26,6 +27,10 @@ pub(crate) const CASES: &[Case] = &[
         from_outside,
     ),
     ("an image is mounted in a process' own namespace", image),
+    (
+        "V-tar-72 nothing shows through a layer that is opaque as a whole",
+        opaque_root,
+    ),
     (
         "a directory is mounted with what it lacks, or bound as it is",
         directory,
@@ -48,6 +53,31 @@ fn from_outside() {
     let nothing = ch_rootfs::view(&fixture.storage, &fixture.mounter, &[]).unwrap();
     let root = file::open_directory_at(nothing.root(), ".").unwrap();
     assert_eq!(file::entries(&root).unwrap(), []);
+}
+
+fn opaque_root() {
+    let fixture = Fixture::new();
+    let top = fixture.layer(|root| {
+        let root = file::open_directory(root).unwrap();
+        xattr::set(&root, b"user.overlay.opaque", b"y").unwrap();
+        file::make_directory_at(&root, "own", 0o755).unwrap();
+    });
+    let layers = [fixture.base(), top];
+    let names = |root: BorrowedFd<'_>| -> Vec<_> {
+        let root = file::open_directory_at(root, ".").unwrap();
+        let entries = file::entries(&root).unwrap().into_iter();
+        entries.map(|entry| entry.name).collect()
+    };
+    let shown = view(&fixture.storage, &fixture.mounter, &layers).unwrap();
+    assert_eq!(names(shown.root()), ["own"]);
+    let workspace = fixture.prepare(&layers, &MountPoints::none());
+    assert_eq!(names(workspace.root()), ["own"]);
+    // What is made again is a change, whatever lies below the mark.
+    let root = file::open_directory_at(workspace.root(), ".").unwrap();
+    file::make_directory_at(&root, "etc", 0o755).unwrap();
+    drop(root);
+    let committed = workspace.commit().unwrap().unwrap();
+    assert_eq!(fixture.listing(&committed), ["etc/"]);
 }
 
 /// What `ch-run` mounts.
