@@ -36,12 +36,10 @@ pub enum End {
     Killed(Signal),
 }
 
-/// Duplicates the calling process, which must have one thread.
+/// Duplicates the calling process, which must have one thread and a `/proc` that says so.
 pub fn fork() -> Result<Fork, SyscallError> {
     let failed = |source| SyscallError::new("fork", "", source);
-    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() != 1) {
-        return Err(failed(io::Error::other("the process has several threads")));
-    }
+    require_one_thread("/proc/self/task")?;
     #[expect(unsafe_code, reason = "fork(2) is in no safe wrapper")]
     // SAFETY: no other thread exists (checked above), so no lock is held by one that the child lacks.
     let pid = unsafe { libc::fork() };
@@ -52,6 +50,22 @@ pub fn fork() -> Result<Fork, SyscallError> {
             Pid::from_raw(pid).expect("fork gives a child's identifier"),
         )),
     }
+}
+
+/// Refuses unless the directory `tasks` lists exactly one thread; also if it can't be read, since the
+/// soundness of [`fork`] rests on the answer.
+fn require_one_thread(tasks: &str) -> Result<(), SyscallError> {
+    let failed = |source| SyscallError::new("readdir", format!("{tasks:?}"), source);
+    let mut threads = 0;
+    for thread in std::fs::read_dir(tasks).map_err(failed)? {
+        thread.map_err(failed)?;
+        threads += 1;
+    }
+    if threads == 1 {
+        return Ok(());
+    }
+    let several = io::Error::other("the process has several threads");
+    Err(SyscallError::new("fork", "", several))
 }
 
 /// Ends the calling process at once: no destructor, no buffer of the parent's written a second time.
@@ -337,7 +351,20 @@ mod tests {
     #[test]
     fn a_process_with_several_threads_is_not_forked() {
         // The test harness runs this in a thread of its own.
-        assert!(fork().is_err());
+        let error = fork().expect_err("several threads");
+        assert_eq!(error.call(), "fork");
+    }
+
+    #[test]
+    fn a_process_whose_threads_cannot_be_counted_is_not_forked() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let tasks = directory.path().join("task");
+        let count = || require_one_thread(tasks.to_str().expect("UTF-8"));
+        assert_eq!(count().unwrap_err().errno(), Some(rustix::io::Errno::NOENT));
+        std::fs::create_dir_all(tasks.join("7")).expect("make a thread");
+        count().expect("one thread");
+        std::fs::create_dir(tasks.join("8")).expect("make a thread");
+        assert_eq!(count().unwrap_err().call(), "fork");
     }
 
     #[test]

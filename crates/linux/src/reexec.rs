@@ -69,10 +69,11 @@ fn hidden_name(program: &Program) -> String {
 
 /// Takes over the descriptors that [`Executable::start`] put in place.
 fn inherited() -> Option<Invocation> {
-    let request = take(REQUEST)?;
-    if !memfd::is_sealed(&request) {
+    // Looked at before it is owned: what the user's shell opened as 3 stays open.
+    if !memfd::is_sealed(opened(REQUEST)?) {
         return None;
     }
+    let request = take(REQUEST)?;
     let mut bytes = memfd::read(request).ok()?;
     let header = Header::take_from(&mut bytes)?;
     let mut next = REQUEST + 1;
@@ -96,15 +97,27 @@ fn inherited() -> Option<Invocation> {
     })
 }
 
+/// Descriptor `number`, if it is open.
+#[expect(
+    unsafe_code,
+    reason = "descriptors inherited by number have no owner yet"
+)]
+fn opened(number: RawFd) -> Option<BorrowedFd<'static>> {
+    // SAFETY: only asks, by number; one that is not open gives EBADF.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return None;
+    }
+    // SAFETY: it is open (asked above), thus not -1; nothing closes it before `take` owns it.
+    Some(unsafe { BorrowedFd::borrow_raw(number) })
+}
+
 /// Owns descriptor `number`, if it is open, and marks it close-on-exec again.
 #[expect(
     unsafe_code,
     reason = "descriptors inherited by number have no owner yet"
 )]
 fn take(number: RawFd) -> Option<OwnedFd> {
-    // SAFETY: `number` is not -1, and the borrow ends before anything could close it.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-    rustix::io::fcntl_setfd(borrowed, FdFlags::CLOEXEC).ok()?;
+    rustix::io::fcntl_setfd(opened(number)?, FdFlags::CLOEXEC).ok()?;
     // SAFETY: it is open, and `enter` runs before anything else in this process opened or took a
     // descriptor, so nobody else owns it.
     Some(unsafe { OwnedFd::from_raw_fd(number) })

@@ -90,12 +90,12 @@ fn change_mask(how: i32, signals: &[Signal]) {
 }
 
 /// Delays delivery of `signals` to this thread, and to threads it starts later.
-pub fn block(signals: &[Signal]) {
+fn block(signals: &[Signal]) {
     change_mask(libc::SIG_BLOCK, signals);
 }
 
 /// Lets every signal through to this thread.
-pub fn unblock_all() {
+fn unblock_all() {
     change_mask(libc::SIG_SETMASK, &[]);
 }
 

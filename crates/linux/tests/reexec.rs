@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
 use std::process::ExitCode;
 
 use ch_linux::namespace::{self, Identity, Kinds};
@@ -31,14 +32,41 @@ fn main() -> ExitCode {
     if let Some(status) = reexec::enter(&[ECHO, NAMESPACE, SLEEPER]) {
         return status;
     }
+    if std::env::args().nth(1).is_some() {
+        return ordinary_program();
+    }
     request_socket_descriptors_and_streams_arrive();
     nothing_else_is_inherited();
     many_threads_start_at_once();
     an_end_by_signal_is_told_apart();
     a_child_dies_with_the_thread_that_started_it();
     a_single_threaded_child_makes_a_user_namespace_others_join();
-    println!("re-execution: 6 cases");
+    a_hidden_name_typed_by_hand_leaves_the_users_descriptor_alone();
+    println!("re-execution: 7 cases");
     ExitCode::SUCCESS
+}
+
+/// What a hidden name without its sealed file leads to: shows what was given as descriptor 3.
+fn ordinary_program() -> ExitCode {
+    let flags = std::fs::read_to_string("/proc/self/fdinfo/3").unwrap();
+    assert!(!flags.contains("flags:\t02"), "not marked: {flags}");
+    print!("{}", std::fs::read_to_string("/proc/self/fd/3").unwrap());
+    ExitCode::SUCCESS
+}
+
+fn a_hidden_name_typed_by_hand_leaves_the_users_descriptor_alone() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"the user's").unwrap();
+    let output = std::process::Command::new("/bin/sh")
+        .args(["-c", r#"exec "$0" internal:echo 3<"$1""#])
+        .args([
+            Path::new("/proc/self/exe").read_link().unwrap().as_path(),
+            file.path(),
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "the user's");
+    assert!(output.status.success(), "{output:?}");
 }
 
 /// Answers with the request, its own descriptors' numbers and the content of the last one.
