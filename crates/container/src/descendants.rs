@@ -41,11 +41,18 @@ pub(crate) fn kill_all() -> Vec<String> {
 fn stop(pid: Pid) -> Option<OwnedFd> {
     let opened = process::open(pid).ok()?;
     // The number may have been given to another process before it was opened.
-    if !descendants().contains(&pid) {
+    if !is_descendant(pid) {
         return None;
     }
     process::signal(&opened, Signal::STOP).ok()?;
     Some(opened)
+}
+
+/// Whether `pid` is alive and below this process. Reads the one line of ancestors only. If one of them dies
+/// meanwhile, the answer may be no; who asks in a loop sees the process again, with its new parent.
+fn is_descendant(pid: Pid) -> bool {
+    let own = process::own_id();
+    std::iter::successors(parent(pid), |&ancestor| parent(ancestor)).any(|ancestor| ancestor == own)
 }
 
 /// Every process below this one, parents before children; the dead ones that nobody reaped left out.
@@ -74,10 +81,16 @@ fn living() -> HashMap<Pid, Pid> {
     entries
         .filter_map(|entry| {
             let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            Some((Pid::from_raw(pid)?, living_parent(&stat)?))
+            let pid = Pid::from_raw(pid)?;
+            Some((pid, parent(pid)?))
         })
         .collect()
+}
+
+/// The parent of the process `pid`, unless that is dead.
+fn parent(pid: Pid) -> Option<Pid> {
+    let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    living_parent(&fs::read_to_string(path).ok()?)
 }
 
 /// The parent in a process' `stat`, unless the process is dead. The name may hold anything but ends with
@@ -102,6 +115,32 @@ fn name(pid: Pid) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn descent_is_seen_through_several_generations() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "sleep 60 & echo $!; wait"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("start a shell");
+        let mut line = String::new();
+        std::io::BufRead::read_line(
+            &mut std::io::BufReader::new(child.stdout.take().expect("a pipe")),
+            &mut line,
+        )
+        .expect("the shell tells");
+        let pid = |number: i32| Pid::from_raw(number).expect("not zero");
+        let grandchild = pid(line.trim().parse().expect("a number"));
+        let shell = pid(child.id().cast_signed());
+        assert!(is_descendant(shell) && is_descendant(grandchild));
+        assert!(descendants().contains(&grandchild));
+        assert!(!is_descendant(process::own_id()), "nobody is below itself");
+        assert!(!is_descendant(parent(process::own_id()).expect("a parent")));
+        let sleeper = process::open(grandchild).expect("open");
+        process::signal(&sleeper, Signal::KILL).expect("kill");
+        child.wait().expect("wait");
+        assert!(!is_descendant(shell), "it is gone");
+    }
 
     #[test]
     fn the_parent_is_found_behind_any_name() {
