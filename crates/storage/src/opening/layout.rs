@@ -7,7 +7,9 @@ use ch_linux::tree::Directory;
 use super::exclusion::DirectoryLock;
 use super::version::{self, Found, VERSION};
 use super::{OpenError, error::io, reset};
-use crate::{Notice, Options};
+use crate::owner::LOCK_SUFFIX;
+use crate::sweep::SCAFFOLD_PREFIX;
+use crate::{LayerId, Notice, Options};
 
 /// Names of the entries; the tree is drawn in the crate's documentation.
 pub(crate) mod names {
@@ -42,6 +44,60 @@ pub(crate) mod names {
 
 /// An OCI layout without images.
 pub(crate) const EMPTY_INDEX: &[u8] = b"{\n  \"schemaVersion\": 2,\n  \"manifests\": []\n}\n";
+
+/// In `tmp/`: beginning of the names of files that [`place`] writes.
+const NEW_PREFIX: &str = "new-";
+
+/// Whether a file of that name belongs into the storage directory itself.
+pub(super) fn is_file_of_ours(name: &str) -> bool {
+    [names::VERSION, names::OCI_LAYOUT, names::INDEX].contains(&name)
+}
+
+/// Whether a directory of that name belongs into the storage directory itself.
+pub(super) fn is_directory_of_ours(name: &str) -> bool {
+    let ours = [
+        names::TMP,
+        names::LAYERS,
+        names::BLOBS,
+        names::IMAGES,
+        names::STATES,
+        names::CONTENTS,
+        names::MOUNTS,
+    ];
+    ours.contains(&name)
+}
+
+/// Whether `name` can be something of ours in our directory `directory`.
+pub(super) fn may_contain(directory: &str, name: &str) -> bool {
+    match directory {
+        names::TMP => is_work_of_ours(name),
+        names::LAYERS => name.parse::<LayerId>().is_ok(),
+        names::BLOBS => ["sha256", "sha512"].contains(&name),
+        names::IMAGES => name == names::DELETED || name.ends_with(".json"),
+        names::STATES => name.strip_suffix(".json").is_some_and(is_hex),
+        names::CONTENTS => is_hex(name),
+        _ => false, // cache mounts are made by nobody before `VERSION` is there
+    }
+}
+
+fn is_work_of_ours(name: &str) -> bool {
+    let fixed = [
+        names::LOCK,
+        names::RESET,
+        names::LOCKS,
+        names::LEASES,
+        names::TRASH,
+    ];
+    fixed.contains(&name)
+        || name.strip_prefix(NEW_PREFIX).is_some_and(is_file_of_ours)
+        || name.starts_with(SCAFFOLD_PREFIX)
+        || is_hex(name.strip_suffix(LOCK_SUFFIX).unwrap_or(name))
+}
+
+/// Hashes and unique identifiers.
+fn is_hex(text: &str) -> bool {
+    text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
 
 /// Finishes the creation, or the reset, of the storage directory `root`, unless another command did.
 pub(super) fn finish(root: &Directory, options: &Options) -> Result<(), OpenError> {
@@ -101,7 +157,7 @@ pub(super) fn lay_out(root: &Directory, tmp: &Directory) -> Result<(), SyscallEr
 
 /// Writes a file beside and renames it in, its content on disk before its name.
 fn place(root: &Directory, tmp: &Directory, name: &str, bytes: &[u8]) -> Result<(), SyscallError> {
-    let draft = format!("new-{name}");
+    let draft = format!("{NEW_PREFIX}{name}");
     if tmp.try_attributes_of(&draft)?.is_some() {
         tmp.remove_file(&draft)?;
     }

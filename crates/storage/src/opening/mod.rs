@@ -2,7 +2,8 @@
 //!
 //! Nothing is written into a directory before it was recognised as empty, or as ours and unfinished.
 //! `VERSION` is the last thing written at creation, and `tmp/reset` the first at a reset: whoever finds
-//! no `VERSION`, or finds that mark, finishes the job under the exclusive lock.
+//! no `VERSION`, or finds that mark, finishes the job under the exclusive lock, if he came to write. To readers
+//! such a directory is empty.
 
 mod error;
 mod exclusion;
@@ -50,7 +51,7 @@ pub(crate) fn open_or_create(path: &Path, options: &Options) -> Result<Opened, O
     }
 }
 
-/// Opens the storage directory at `path` without making anything; nothing if there is none yet.
+/// Opens the storage directory at `path` without making anything; nothing if there is none yet, or none whole.
 pub(crate) fn open_existing(path: &Path, options: &Options) -> Result<Option<Opened>, OpenError> {
     let Some((root, _)) = walk::to(path, false)? else {
         return Ok(None);
@@ -59,8 +60,7 @@ pub(crate) fn open_existing(path: &Path, options: &Options) -> Result<Option<Ope
     loop {
         match version::recognise(&root)? {
             Found::Ours => {}
-            Found::Empty => return Ok(None),
-            Found::Unfinished => layout::finish(&root, options)?,
+            Found::Empty | Found::Unfinished => return Ok(None),
         }
         if let Some(lock) = lock_shared(&root, options)? {
             return Ok(Some(Opened { root, lock }));

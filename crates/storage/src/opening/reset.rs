@@ -1,7 +1,8 @@
 //! Reset: everything goes to the trash, and the layout is made anew.
 //!
-//! The mark `tmp/reset` is made before the first entry moves and removed after `VERSION` is there again;
-//! a reset that was killed is finished by whoever opens the directory next.
+//! The mark `tmp/reset` is made before the first entry moves and removed after the new `VERSION` is there;
+//! a reset that was killed is finished by whoever opens the directory next. The old `VERSION` stays until then:
+//! without it, and with a foreign file not moved yet, the directory would not be known for ours.
 
 use std::path::Path;
 
@@ -38,7 +39,7 @@ pub(crate) fn reset(path: &Path, options: &Options) -> Result<Opened, ResetError
     Ok(Opened { root, lock })
 }
 
-/// Moves everything but the lock, the mark and the trash itself to the trash.
+/// Moves everything but the version, the lock, the mark and the trash itself to the trash.
 pub(super) fn clear(
     root: &Directory,
     tmp: &Directory,
@@ -47,7 +48,7 @@ pub(super) fn clear(
     let boot = options.boot.clone().unwrap_or_else(boot::id);
     let trash = tmp.ensure_directory(names::TRASH)?;
     for entry in root.entries()? {
-        if entry.name != names::TMP {
+        if entry.name != names::TMP && entry.name != names::VERSION {
             trash::discard(&trash, &boot, root, &entry.name)?;
         }
     }

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use ch_linux::tree::Directory;
 
 use crate::tests::{Place, image_of, impatient, listening, make_layer};
 use crate::*;
@@ -166,6 +168,96 @@ fn anything_else_is_refused_and_left_alone() {
     );
     assert_eq!(refusal(&file).to_string(), expected);
     assert_eq!(refusal(&file.join("below")).to_string(), expected);
+}
+
+/// Paths below `place` with the modes of what they name, sorted.
+fn snapshot(place: &Place) -> Vec<(PathBuf, u32)> {
+    let mut todo = vec![place.path.clone()];
+    let mut seen = Vec::new();
+    while let Some(path) = todo.pop() {
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        if metadata.is_dir() {
+            todo.extend(
+                fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+        }
+        seen.push((path, metadata.permissions().mode()));
+    }
+    seen.sort();
+    seen
+}
+
+#[test]
+fn lock_of_someone_else_does_not_make_a_directory_ours() {
+    let foreign = [
+        "precious",
+        "tmp/precious",
+        "tmp/precious.lock",
+        "images/holiday.jpg",
+        "layers/onion",
+        "states/kansas.json",
+        "blobs/ink",
+        "contents/1",
+        "mounts/everest",
+        "index.json/precious",
+    ];
+    for path in foreign {
+        let place = Place::new();
+        let file = place.path.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::create_dir_all(place.path.join("tmp")).unwrap();
+        fs::write(place.path.join("tmp/lock"), "").unwrap();
+        fs::write(&file, "").unwrap();
+        set_mode(&place.path, 0o755);
+        let before = snapshot(&place);
+        let invalid = format!("storage directory seems invalid: {}", place.path.display());
+        assert_eq!(refusal(&place.path).to_string(), invalid, "{path}");
+        let reading = Storage::open_existing(&place.path, impatient()).unwrap_err();
+        assert_eq!(reading.to_string(), invalid, "{path}");
+        let reset = Storage::reset(&place.path, impatient()).unwrap_err();
+        let not_ours = format!("{} not a builder storage", place.path.display());
+        assert_eq!(reset.to_string(), not_ours, "{path}");
+        assert_eq!(snapshot(&place), before, "{path}");
+    }
+}
+
+#[test]
+fn what_is_unfinished_is_empty_to_readers_and_left_as_it_is() {
+    for cut_short in ["VERSION", "layers"] {
+        let place = Place::new();
+        let storage = place.open();
+        let layer = make_layer(&storage, "x");
+        storage.images().put(&image_of("x", &[layer])).unwrap();
+        drop(storage);
+        if cut_short == "VERSION" {
+            fs::remove_file(place.path.join("VERSION")).unwrap();
+        } else {
+            fs::write(place.path.join("tmp/reset"), "").unwrap();
+            fs::remove_dir_all(place.path.join("layers")).unwrap();
+        }
+        let before = snapshot(&place);
+        let found = Storage::open_existing(&place.path, impatient()).unwrap();
+        assert!(found.is_none(), "{cut_short}");
+        assert_eq!(snapshot(&place), before, "{cut_short}");
+        drop(place.open());
+        assert!(place.path.join("VERSION").exists(), "{cut_short}");
+    }
+}
+
+#[test]
+fn reset_that_was_killed_before_a_foreign_file_moved_is_finished() {
+    let place = Place::new();
+    drop(place.open());
+    let root = Directory::open(&place.path).unwrap();
+    let tmp = root.directory("tmp").unwrap();
+    tmp.ensure_file("reset").unwrap();
+    super::reset::clear(&root, &tmp, &impatient()).unwrap();
+    fs::write(place.path.join("notes.txt"), "").unwrap();
+    place.open();
+    assert!(!place.path.join("tmp/reset").exists());
+    assert!(!place.path.join("notes.txt").exists());
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! What a directory is: ours, someone else's, or nothing yet.
+//!
+//! Without `VERSION` a directory is ours only if nothing in it can be another's: somebody may well keep
+//! a `tmp/lock` of his own beside what is dear to him.
 
+use ch_linux::SyscallError;
 use ch_linux::tree::{Directory, Kind};
 
 use super::OpenError;
 use super::error::io;
-use super::layout::names;
+use super::layout::{self, names};
 
 /// Version of the format that this program reads and writes.
 pub(super) const VERSION: u32 = 1;
@@ -37,7 +41,7 @@ pub(super) fn is_any_of_ours(root: &Directory) -> Result<bool, OpenError> {
     let version = root.try_read(names::VERSION).map_err(io(root.path()))?;
     match version {
         Some(bytes) => Ok(bytes.starts_with(BEFORE_NUMBER.trim_end().as_bytes())),
-        None => has_lock(root),
+        None => is_unfinished(root),
     }
 }
 
@@ -58,17 +62,44 @@ pub(super) fn recognise(root: &Directory) -> Result<Found, OpenError> {
             }),
         };
     }
-    if has_lock(root)? {
-        return Ok(Found::Unfinished);
-    }
     match root.entries().map_err(&failed)?.as_slice() {
         [] => Ok(Found::Empty),
         // Stopped between the first directory and the lock in it.
         [only] if only.name == names::TMP && is_empty_tmp(root)? => Ok(Found::Unfinished),
-        // Somebody may have begun while we looked.
-        _ if has_lock(root)? => Ok(Found::Unfinished),
+        _ if is_unfinished(root)? => Ok(Found::Unfinished),
         _ => Err(OpenError::Foreign { path: path() }),
     }
+}
+
+/// Whether a directory without `VERSION` has our lock and nothing that is not ours.
+fn is_unfinished(root: &Directory) -> Result<bool, OpenError> {
+    Ok(has_in_tmp(root, names::LOCK)? && has_only_ours(root).map_err(io(root.path()))?)
+}
+
+/// Looks at the names of the top and of the directories there; somebody may be making them meanwhile.
+fn has_only_ours(root: &Directory) -> Result<bool, SyscallError> {
+    for entry in root.entries()? {
+        let Some(name) = entry.name.to_str() else {
+            return Ok(false);
+        };
+        if entry.kind == Kind::File && layout::is_file_of_ours(name) {
+            continue;
+        }
+        if entry.kind != Kind::Directory || !layout::is_directory_of_ours(name) {
+            return Ok(false);
+        }
+        let below = match root.try_directory(name)? {
+            Some(directory) => directory.entries()?,
+            None => Vec::new(),
+        };
+        let is_ours = |name: &str, inside: Option<&str>| {
+            inside.is_some_and(|inside| layout::may_contain(name, inside))
+        };
+        if !below.iter().all(|entry| is_ours(name, entry.name.to_str())) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn is_empty_tmp(root: &Directory) -> Result<bool, OpenError> {
@@ -98,10 +129,6 @@ fn is_charliecloud(root: &Directory) -> Result<bool, OpenError> {
             .is_some())
     };
     Ok(has("img")? && has("dlcache")?)
-}
-
-fn has_lock(root: &Directory) -> Result<bool, OpenError> {
-    has_in_tmp(root, names::LOCK)
 }
 
 fn is_being_reset(root: &Directory) -> Result<bool, OpenError> {
