@@ -12,6 +12,7 @@ use ch_linux::tree::Directory;
 use ch_oci::Digest;
 
 use crate::durability::{Object, UNMARKED};
+use crate::layers::Look;
 use crate::opening::names;
 use crate::owner::Owner;
 use crate::storage::lock;
@@ -132,8 +133,11 @@ impl Draft {
         make().map_err(PublishError::Draft)
     }
 
-    /// Publishes the layer of this draft as `id`. If that exists, it stays as it is: equal names are equal layers.
-    pub fn publish_layer(&self, id: &LayerId, meta: &LayerMeta) -> Result<(), PublishError> {
+    /// Publishes the layer of this draft as `id`, and returns the name that it has got.
+    ///
+    /// If `id` exists, it stays as it is: equal names are equal layers. If another machine has made it and not
+    /// marked it yet, it is of no use to us, but may be mounted there; then ours gets a name of its own.
+    pub fn publish_layer(&self, id: &LayerId, meta: &LayerMeta) -> Result<LayerId, PublishError> {
         let inner = self.storage.inner();
         let failed = |source| PublishError::Layer {
             layer: id.clone(),
@@ -146,6 +150,7 @@ impl Draft {
             directory.write(names::META, UNMARKED, &bytes)
         };
         self.storage.with_space(write).map_err(failed)?;
+        let mut id = id.clone();
         loop {
             let rename = || {
                 self.directory()
@@ -153,28 +158,17 @@ impl Draft {
             };
             match self.storage.publish(Object::Layer(id.clone()), rename) {
                 Ok(()) => break,
-                // What is there and not believed is discarded by looking at it.
-                Err(error) if is_taken(&error) => {
-                    if self.storage.layers().get(id)?.is_some() {
-                        return Ok(());
-                    }
-                    self.discard_unbelieved(id)?;
-                }
+                Err(error) if is_taken(&error) => match self.storage.layers().look(&id)? {
+                    Look::Good(_) => return Ok(id),
+                    // What is not believed was discarded by looking at it.
+                    Look::Absent => {}
+                    Look::AnotherMachines => id = LayerId::random(),
+                },
                 Err(error) => return Err(failed(error)),
             }
         }
         lock(&inner.known_layers).insert(id.clone());
-        Ok(())
-    }
-
-    /// Another machine's layer of this name, not marked yet, is of no use to us, nor ours to him: it gives way.
-    fn discard_unbelieved(&self, id: &LayerId) -> Result<(), PublishError> {
-        self.storage
-            .discard(&self.storage.inner().layers, id.as_str())
-            .map_err(|source| PublishError::Layer {
-                layer: id.clone(),
-                source,
-            })
+        Ok(id)
     }
 
     /// Starts a blob in this draft; there may be several.
@@ -191,9 +185,12 @@ impl Draft {
         })
     }
 
-    /// Publishes `bytes` as a blob and returns their digest.
+    /// Publishes `bytes` as a blob and returns their digest. What is there already is not written again.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest, PublishError> {
         let digest = Digest::of(bytes);
+        if contains(&self.storage, &digest)? {
+            return Ok(digest);
+        }
         let mut blob = self.blob()?;
         blob.write_all(bytes).map_err(|source| PublishError::Blob {
             digest: digest.clone(),
@@ -254,23 +251,44 @@ pub struct BlobDraft<'a> {
 
 impl BlobDraft<'_> {
     /// Publishes what was written as the blob `digest`, which the caller has computed or checked.
+    ///
+    /// If that exists, it stays as it is: a blob that is on disk is never replaced by one that is not yet, which
+    /// its mark, set meanwhile by another process, would then belie.
     pub fn publish(self, digest: &Digest) -> Result<(), PublishError> {
         let storage = &self.draft.storage;
-        let publish = || {
-            let blobs = &storage.inner().blobs;
-            let directory = blobs.ensure_directory(digest.algorithm().name())?;
-            let rename = || {
-                self.draft
-                    .directory()
-                    .rename(&self.name, &directory, digest.hex())
-            };
-            storage.publish(Object::Blob(digest.clone()), rename)
-        };
-        publish().map_err(|source| PublishError::Blob {
+        let failed = |source| PublishError::Blob {
             digest: digest.clone(),
             source,
-        })
+        };
+        let directory = storage
+            .inner()
+            .blobs
+            .ensure_directory(digest.algorithm().name())
+            .map_err(failed)?;
+        loop {
+            let rename = || {
+                let draft = self.draft.directory();
+                draft.rename_new(&self.name, &directory, digest.hex())
+            };
+            match storage.publish(Object::Blob(digest.clone()), rename) {
+                // What is there and not believed is discarded by looking at it.
+                Err(error) if is_taken(&error) => {
+                    if contains(storage, digest)? {
+                        return Ok(());
+                    }
+                }
+                other => return other.map_err(failed),
+            }
+        }
     }
+}
+
+fn contains(storage: &Storage, digest: &Digest) -> Result<bool, PublishError> {
+    let found = storage.blobs().contains(digest);
+    found.map_err(|error| PublishError::Blob {
+        digest: digest.clone(),
+        source: error.into_source(),
+    })
 }
 
 impl Write for BlobDraft<'_> {

@@ -91,8 +91,7 @@ impl Workspace {
             root,
             ..LayerMeta::new()
         };
-        let id = LayerId::random();
-        draft.publish_layer(&id, &meta)?;
+        let id = draft.publish_layer(&LayerId::random(), &meta)?;
         Ok(Some(Committed { layer: id, meta }))
     }
 }

@@ -53,6 +53,17 @@ impl Layer {
     }
 }
 
+/// What is found under the name of a layer.
+#[derive(Debug)]
+pub(crate) enum Look {
+    /// A layer to be believed.
+    Good(Box<Layer>),
+    /// Nothing, or nothing any more.
+    Absent,
+    /// A layer that another machine made and has not marked yet.
+    AnotherMachines,
+}
+
 /// The layers of a storage directory.
 #[derive(Debug, Clone, Copy)]
 pub struct Layers<'a> {
@@ -67,6 +78,14 @@ impl<'a> Layers<'a> {
     /// The layer `id`, or nothing: not there, torn, or written before a power cut and not marked. What is of
     /// no use any more goes to the trash.
     pub fn get(&self, id: &LayerId) -> Result<Option<Layer>, LayerError> {
+        Ok(match self.look(id)? {
+            Look::Good(layer) => Some(*layer),
+            Look::Absent | Look::AnotherMachines => None,
+        })
+    }
+
+    /// [`Layers::get`], with the reason why there is nothing.
+    pub(crate) fn look(&self, id: &LayerId) -> Result<Look, LayerError> {
         self.read(id).map_err(|source| LayerError {
             layer: id.clone(),
             source,
@@ -81,10 +100,10 @@ impl<'a> Layers<'a> {
         Ok(self.get(id)?.is_some())
     }
 
-    fn read(&self, id: &LayerId) -> Result<Option<Layer>, SyscallError> {
+    fn read(&self, id: &LayerId) -> Result<Look, SyscallError> {
         let inner = self.storage.inner();
         let Some(directory) = inner.layers.try_directory(id.as_str())? else {
-            return Ok(None);
+            return Ok(Look::Absent);
         };
         let mode = directory
             .try_attributes_of(names::META)?
@@ -92,19 +111,21 @@ impl<'a> Layers<'a> {
         let bytes = directory.try_read(names::META)?.unwrap_or_default();
         let meta = match sealed::unseal::<LayerMeta>(&bytes) {
             Ok(Sealed { origin, value }) if mode == MARKED || origin == inner.origin => value,
-            Ok(Sealed { origin, .. }) if origin.host != inner.origin.host => return Ok(None),
+            Ok(Sealed { origin, .. }) if origin.host != inner.origin.host => {
+                return Ok(Look::AnotherMachines);
+            }
             Ok(_) | Err(_) => {
                 tracing::info!("layer {id} did not survive; to the trash");
                 self.drop_unusable(id)?;
-                return Ok(None);
+                return Ok(Look::Absent);
             }
         };
         lock(&inner.known_layers).insert(id.clone());
-        Ok(Some(Layer {
+        Ok(Look::Good(Box::new(Layer {
             id: id.clone(),
             meta,
             directory,
-        }))
+        })))
     }
 
     /// A read-only storage keeps what it has; it is not believed all the same.

@@ -4,7 +4,8 @@
 //! disk: in memory nothing is synced and nothing marked.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use super::*;
@@ -380,19 +381,80 @@ fn image_without_its_layer_is_not_stored() {
 fn another_machines_unmarked_layer_is_not_used_and_not_thrown_away() {
     let place = Place::new();
     let storage = place.open();
-    let layer = make_layer(&storage, "x");
+    let draft = storage.draft().unwrap();
+    draft.layer().unwrap();
+    let layer = LayerId::pulled(&Digest::of(b"x"));
+    draft.publish_layer(&layer, &LayerMeta::new()).unwrap();
     let path = meta_path(&place, &layer);
     let origin = crate::sealed::Origin {
         boot: "theirs".to_owned(),
         host: "theirs".to_owned(),
     };
     fs::write(&path, crate::sealed::seal(&LayerMeta::new(), &origin)).unwrap();
-    drop(storage);
+    drop((draft, storage));
     let storage = place.open();
     assert!(storage.layers().get(&layer).unwrap().is_none());
     assert!(path.exists());
+
+    let theirs = fs::metadata(&path).unwrap().ino();
+    let draft = storage.draft().unwrap();
+    draft.layer().unwrap();
+    let ours = draft.publish_layer(&layer, &LayerMeta::new()).unwrap();
+    assert_ne!(ours, layer, "published beside it");
+    assert!(storage.layers().get(&ours).unwrap().is_some());
+    assert_eq!(fs::metadata(&path).unwrap().ino(), theirs, "may be mounted");
+    drop(draft);
+
     fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
     assert!(storage.layers().get(&layer).unwrap().is_some());
+    let draft = storage.draft().unwrap();
+    draft.layer().unwrap();
+    let same = draft.publish_layer(&layer, &LayerMeta::new()).unwrap();
+    assert_eq!(same, layer, "theirs is used now");
+}
+
+#[test]
+fn blob_put_again_is_not_written_and_keeps_its_mark() {
+    let place = Place::new();
+    let storage = place.open();
+    let digest = storage.draft().unwrap().put_blob(b"manifest").unwrap();
+    storage.commit().unwrap();
+    drop(storage);
+    let state = || {
+        let found = fs::metadata(blob_path(&place, &digest)).unwrap();
+        (found.ino(), found.permissions().mode() & 0o7777)
+    };
+    let before = state();
+    assert_eq!(before.1, 0o444);
+
+    let storage = place.open();
+    let draft = storage.draft().unwrap();
+    draft.put_blob(b"manifest").unwrap();
+    assert!(draft.directory().entries().unwrap().is_empty());
+    // One that somebody else has published since it was begun.
+    let mut blob = draft.blob().unwrap();
+    blob.write_all(b"manifest").unwrap();
+    blob.publish(&digest).unwrap();
+    storage.commit().unwrap();
+    assert_eq!(state(), before);
+    assert_eq!(storage.inner().durability.syncs(), 0);
+}
+
+#[test]
+fn blob_in_the_way_that_is_not_right_is_replaced() {
+    let place = Place::new();
+    let storage = place.open();
+    let digest = storage.draft().unwrap().put_blob(b"good").unwrap();
+    drop(storage);
+    fs::write(blob_path(&place, &digest), b"torn").unwrap();
+
+    let storage = place.after_reboot();
+    let draft = storage.draft().unwrap();
+    let mut blob = draft.blob().unwrap();
+    blob.write_all(b"good").unwrap();
+    blob.publish(&digest).unwrap();
+    let found = storage.blobs().read(&digest, 9).unwrap();
+    assert_eq!(found.unwrap(), b"good");
 }
 
 #[test]

@@ -100,8 +100,7 @@ pub fn import(
 }
 
 fn publish(draft: &Draft, meta: &LayerMeta) -> Result<Vec<ImageLayer>, ImportError> {
-    let id = LayerId::random();
-    draft.publish_layer(&id, meta)?;
+    let id = draft.publish_layer(&LayerId::random(), meta)?;
     Ok(vec![ImageLayer::made(id)])
 }
 

@@ -207,6 +207,5 @@ fn settle(
     let mut meta = meta::of(&unpacked);
     meta.diff_id = Some(layer.diff_id.clone());
     meta.parent = below.last().cloned();
-    draft.publish_layer(&layer.chained, &meta)?;
-    Ok(layer.chained.clone())
+    Ok(draft.publish_layer(&layer.chained, &meta)?)
 }

@@ -87,7 +87,7 @@ pub(super) fn fetch(
     let id = LayerId::pulled(&layer.diff_id);
     let mut meta = meta::of(&unpacked);
     meta.diff_id = Some(unpacked.diff_id);
-    draft.publish_layer(&id, &meta)?;
+    let id = draft.publish_layer(&id, &meta)?;
     Ok(Fetched::Unpacked {
         id,
         warnings: unpacked.warnings,
