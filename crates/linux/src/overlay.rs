@@ -4,21 +4,21 @@
 //! |---|---|
 //! | 6.13 | by descriptor: no names, no length limits |
 //! | 6.8 | one string a layer: `/proc/self/fd/N` |
-//! | 5.11 | one page of options for `mount(2)`, about 200 layers; cloned and unmounted to get a detached mount |
+//! | 5.11 | one page of options for `mount(2)`, which names layers relative to `/proc/self/fd`; cloned and unmounted to get a detached mount |
 //!
 //! All of them go by descriptors that were opened in the caller's own mount namespace; the kernel
 //! takes no others. Writable overlays are `volatile`: nothing is on disk before a `syncfs(2)`.
 
 use std::ffi::{CString, OsStr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::SyscallError;
 use crate::file::{self, Kind, Status};
 use crate::mount::{self, Attributes, Depth, FileSystem};
+use crate::{SyscallError, process};
 
 /// What is mounted over each other.
 #[derive(Clone, Debug)]
@@ -38,8 +38,8 @@ pub struct Upper<'a> {
     pub work: BorrowedFd<'a>,
 }
 
-/// How layers are named to the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How layers are named to the kernel, the best first. A kernel that knows one knows those after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Naming {
     /// `FSCONFIG_SET_FD`.
     Descriptors,
@@ -50,6 +50,9 @@ pub enum Naming {
 }
 
 impl Naming {
+    /// All of them, the best first.
+    pub const ALL: [Self; 3] = [Self::Descriptors, Self::Strings, Self::Page];
+
     /// The best way that this kernel knows; `directory` is any one of this mount namespace.
     pub fn probe(directory: impl AsFd) -> Self {
         let Ok(overlay) = FileSystem::open("overlay") else {
@@ -98,25 +101,49 @@ fn mount_by_options(stack: &Stack<'_>, naming: Naming) -> Result<OwnedFd, Syscal
     overlay.mount(Attributes::empty())
 }
 
+/// Options that `mount(2)` takes: a page less the NUL at its end. It cuts off what is more, and what is
+/// then left of the last number would name another directory.
+const MOST_OPTIONS: usize = 4095;
+
 /// Mounts over `/proc`, which only this namespace sees and only for a moment: it is the one directory
 /// that is sure to exist, since the options lead through it.
+///
+/// The working directory is another one meanwhile, so that the names are short enough for 500 layers.
 fn mount_by_page(stack: &Stack<'_>) -> Result<OwnedFd, SyscallError> {
     let place = Path::new("/proc");
-    let names: Vec<_> = stack
-        .lowers
-        .iter()
-        .map(|lower| mount::own_path(*lower))
-        .collect();
-    let mut options = format!("userxattr,lowerdir={}", names.join(":"));
-    if let Some(Upper { files, work }) = stack.upper {
-        let (files, work) = (mount::own_path(files), mount::own_path(work));
-        options.push_str(&format!(",volatile,upperdir={files},workdir={work}"));
-    }
-    let options = CString::new(options).expect("numbers and names of ours hold no NUL");
-    mount::mount_with_data("overlay", place, &options)?;
+    let options = page(stack)?;
+    let before = mount::open_place(Path::new("."))?;
+    let names = mount::open_place(Path::new(OWN_DESCRIPTORS))?;
+    process::change_directory_to(names)?;
+    let mounted = mount::mount_with_data("overlay", place, &options);
+    process::change_directory_to(before)?;
+    mounted?;
     let detached = mount::open_place(place).and_then(|root| mount::clone(root, Depth::One));
     mount::unmount(place)?;
     detached
+}
+
+/// Where each descriptor of this process has its number as name.
+const OWN_DESCRIPTORS: &str = "/proc/self/fd";
+
+/// The options of `stack` for a process that works in [`OWN_DESCRIPTORS`].
+fn page(stack: &Stack<'_>) -> Result<CString, SyscallError> {
+    let name = |directory: &BorrowedFd<'_>| directory.as_raw_fd().to_string();
+    let names: Vec<_> = stack.lowers.iter().map(name).collect();
+    let mut options = format!("userxattr,lowerdir={}", names.join(":"));
+    if let Some(Upper { files, work }) = stack.upper {
+        let (files, work) = (name(&files), name(&work));
+        options.push_str(&format!(",volatile,upperdir={files},workdir={work}"));
+    }
+    if options.len() > MOST_OPTIONS {
+        let tried = format!(
+            "\"overlay\", {} layers in {} bytes",
+            stack.lowers.len(),
+            options.len()
+        );
+        return Err(SyscallError::new("mount", tried, Errno::TOOBIG));
+    }
+    Ok(CString::new(options).expect("numbers and names of ours hold no NUL"))
 }
 
 /// Opens the kernel's own work directory, mode 000, so that whatever happens to the mounting process,

@@ -18,11 +18,8 @@ use ch_linux::overlay::{self, Naming, Stack, Upper};
 fn main() {
     namespace::enter(Identity::ROOT).expect("this kernel allows user namespaces");
     mount::set_propagation(Propagation::Private).unwrap();
-    assert_eq!(
-        Naming::probe(fs::File::open("/").unwrap()),
-        Naming::Descriptors,
-        "Linux 6.13"
-    );
+    let best = Naming::probe(fs::File::open("/").unwrap());
+    let known: Vec<_> = Naming::ALL.into_iter().filter(|way| *way >= best).collect();
     let cases: &[fn(Naming)] = &[
         kernel_changes_go_to_the_upper,
         kernel_removed_and_made_again_is_opaque,
@@ -31,13 +28,15 @@ fn main() {
         kernel_takes_many_layers,
         leavings_can_be_deleted_while_mounted,
         an_error_says_what_the_kernel_said,
+        the_working_directory_stays,
     ];
-    for naming in [Naming::Descriptors, Naming::Strings, Naming::Page] {
+    for naming in &known {
         for case in cases {
-            case(naming);
+            case(*naming);
         }
     }
-    println!("overlay: {} cases, 3 ways of naming layers", cases.len());
+    options_are_never_cut();
+    println!("overlay: {} cases, each by {known:?}", cases.len());
 }
 
 /// Directories `lower1` (top) .. `lowerN`, `upper`, `work`.
@@ -146,14 +145,31 @@ fn kernel_a_work_directory_is_good_once(naming: Naming) {
 }
 
 fn kernel_takes_many_layers(naming: Naming) {
-    let most = if naming == Naming::Page { 150 } else { 500 };
-    let fixture = Fixture::new(most);
-    fs::write(fixture.path(&format!("lower{most}/lowest")), "seen").unwrap();
+    let fixture = Fixture::new(500);
+    fs::write(fixture.path("lower500/lowest"), "seen").unwrap();
     let merged = fixture.mount(true, naming).unwrap();
     assert_eq!(fs::read_to_string(merged.join("lowest")).unwrap(), "seen");
-    if naming != Naming::Page {
-        assert!(Fixture::new(501).mount(true, naming).is_err());
-    }
+    assert!(Fixture::new(501).mount(true, naming).is_err());
+}
+
+fn the_working_directory_stays(naming: Naming) {
+    let fixture = Fixture::new(1);
+    let before = std::env::current_dir().unwrap();
+    fixture.mount(true, naming).unwrap();
+    assert_eq!(std::env::current_dir().unwrap(), before);
+}
+
+/// The kernel would take the first 4095 bytes, and of the last name what is left of it.
+fn options_are_never_cut() {
+    let fixture = Fixture::new(1);
+    let lower = overlay::open_layer(&fixture.path("lower1")).unwrap();
+    let stack = Stack {
+        lowers: vec![lower.as_fd(); 4096],
+        upper: None,
+    };
+    let error = overlay::mount(&stack, Naming::Page).unwrap_err();
+    assert_eq!(error.errno(), Some(rustix::io::Errno::TOOBIG));
+    assert!(error.to_string().len() < 100, "{error}");
 }
 
 fn leavings_can_be_deleted_while_mounted(naming: Naming) {
