@@ -38,5 +38,5 @@ pub use flat::{FlattenError, Flattened, flatten, furnish};
 pub use mount_points::{MountPoints, PlaceKind};
 pub use mounter::{MOUNTER, MountError, Mounter, SpawnError};
 pub use stack::StackError;
-pub use view::{View, ViewError, mount_directory, mount_image};
+pub use view::{View, ViewError, mount_directory, mount_directory_by, mount_image, mount_image_by};
 pub use workspace::{PrepareError, Workspace, prepare, view};

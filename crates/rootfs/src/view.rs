@@ -79,16 +79,24 @@ pub fn mount_image(
     layers: &[LayerId],
     points: &MountPoints,
 ) -> Result<OwnedFd, ViewError> {
+    mount_image_by(None, storage, layers, points)
+}
+
+/// Like [`mount_image`], with layers named as an older kernel needs it, if that is said.
+pub fn mount_image_by(
+    naming: Option<Naming>,
+    storage: &Storage,
+    layers: &[LayerId],
+    points: &MountPoints,
+) -> Result<OwnedFd, ViewError> {
     let stack = Stack::open(storage, layers, &Roots::default())?;
     // The storage's own descriptor is of another mount namespace, which the kernel does not take.
-    let lowers = stack
-        .names()
-        .map(|name| storage.path().join(name))
-        .collect();
+    let open = |name: String| open_lower(&storage.path().join(name));
     Shown {
         name: storage.path(),
-        lowers,
+        lowers: stack.names().map(open).collect::<Result<_, _>>()?,
         root: stack.root().clone(),
+        naming,
     }
     .mount(points)
 }
@@ -96,22 +104,38 @@ pub fn mount_image(
 /// Mounts the directory `path` as [`mount_image`] does an image; `None` if it has all of `points`, so
 /// that it can be bound as it is.
 pub fn mount_directory(path: &Path, points: &MountPoints) -> Result<Option<OwnedFd>, ViewError> {
-    let failed = |source| ViewError::Open {
-        path: path.to_owned(),
-        source,
-    };
-    let root = ch_linux::file::open_directory(path).map_err(failed)?;
+    mount_directory_by(None, path, points)
+}
+
+/// Like [`mount_directory`], with layers named as an older kernel needs it, if that is said.
+pub fn mount_directory_by(
+    naming: Option<Naming>,
+    path: &Path,
+    points: &MountPoints,
+) -> Result<Option<OwnedFd>, ViewError> {
+    let root = open_lower(path)?;
     let missing = cover::missing(&root, points).map_err(ViewError::MountPoints)?;
     if missing.is_empty() {
         return Ok(None);
     }
-    let attributes = attributes::capture(&root).map_err(failed)?;
+    let attributes = attributes::capture(&root).map_err(|source| ViewError::Open {
+        path: path.to_owned(),
+        source,
+    })?;
     let shown = Shown {
         name: path,
-        lowers: vec![path.to_owned()],
+        lowers: vec![root],
         root: attributes,
+        naming,
     };
     shown.mount(points).map(Some)
+}
+
+fn open_lower(path: &Path) -> Result<OwnedFd, ViewError> {
+    ch_linux::file::open_directory(path).map_err(|source| ViewError::Open {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// What is to be seen.
@@ -119,8 +143,10 @@ struct Shown<'a> {
     /// What messages call it.
     name: &'a Path,
     /// Top first.
-    lowers: Vec<PathBuf>,
+    lowers: Vec<OwnedFd>,
     root: RootAttributes,
+    /// The best that the kernel knows, if not said.
+    naming: Option<Naming>,
 }
 
 impl Shown<'_> {
@@ -152,25 +178,17 @@ impl Shown<'_> {
             let diagnosis = diagnosis::of_overlay(self.name, &error.to_string(), errno);
             ViewError::Refused(diagnosis, error)
         };
-        let mut opened = Vec::with_capacity(self.lowers.len());
-        for path in &self.lowers {
-            let open = ch_linux::file::open_directory(path);
-            opened.push(open.map_err(|source| ViewError::Open {
-                path: path.clone(),
-                source,
-            })?);
-        }
-        let middle = opened.iter().map(AsFd::as_fd);
         let lowers = [above.as_fd()]
             .into_iter()
-            .chain(middle)
+            .chain(self.lowers.iter().map(AsFd::as_fd))
             .chain([below.as_fd()])
             .collect();
         let stack = overlay::Stack {
             lowers,
             upper: None,
         };
-        overlay::mount(&stack, Naming::probe(above)).map_err(refused)
+        let naming = self.naming.unwrap_or_else(|| Naming::probe(above));
+        overlay::mount(&stack, naming).map_err(refused)
     }
 }
 
@@ -179,8 +197,9 @@ struct Ground {
     directory: Directory,
 }
 
-/// Where it is attached meanwhile: a directory that is sure to exist.
-const PLACE: &str = "/proc";
+/// Where it is attached meanwhile: a directory that every container is given, and in which no layer is.
+/// Not `/proc`, through which older kernels are told what to mount.
+const PLACE: &str = "/sys";
 
 impl Ground {
     fn new() -> Result<Self, SyscallError> {

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use ch_linux::SyscallError;
+use ch_linux::overlay::Naming;
 use ch_linux::reexec::{Child, Executable, Program, Start};
 use ch_linux::socket::{Message, Socket};
 use ch_storage::Storage;
@@ -105,8 +106,18 @@ pub(crate) struct Layers {
 impl Mounter {
     /// Starts the mounter of a command that works on `storage`.
     pub fn spawn(executable: &Executable, storage: &Storage) -> Result<Self, SpawnError> {
+        Self::spawn_by(None, executable, storage)
+    }
+
+    /// Like [`spawn`](Self::spawn), with layers named as an older kernel needs it, if that is said.
+    pub fn spawn_by(
+        naming: Option<Naming>,
+        executable: &Executable,
+        storage: &Storage,
+    ) -> Result<Self, SpawnError> {
         let (socket, theirs) = Socket::pair().map_err(SpawnError::Start)?;
         let start = Start {
+            request: &protocol::opening(naming),
             socket: Some(theirs.as_fd()),
             descriptors: &[storage.directory().as_fd()],
             ..Start::default()

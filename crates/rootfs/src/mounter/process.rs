@@ -13,11 +13,12 @@ use ch_linux::reexec::Invocation;
 use ch_linux::socket::Socket;
 use ch_linux::{SyscallError, process};
 
-use super::protocol::{Failure, Reply, Request};
+use super::protocol::{self, Failure, Reply, Request};
 
 /// Entry of the re-executed process. Its one descriptor is the storage directory.
 pub(super) fn main(invocation: Invocation) -> ExitCode {
     let Invocation {
+        request,
         socket: Some(socket),
         descriptors,
         ..
@@ -31,7 +32,7 @@ pub(super) fn main(invocation: Invocation) -> ExitCode {
                 return ExitCode::FAILURE;
             }
             drop(user_namespace);
-            serve(&socket)
+            serve(&socket, protocol::opened(&request))
         }
         Err(error) => {
             // The client may be gone; there is nobody else to tell.
@@ -53,8 +54,7 @@ fn prepare(descriptors: Vec<OwnedFd>) -> Result<OwnedFd, SyscallError> {
 }
 
 /// Answers requests until the client closes its end.
-fn serve(socket: &Socket) -> ExitCode {
-    let mut naming = None;
+fn serve(socket: &Socket, mut naming: Option<Naming>) -> ExitCode {
     loop {
         let Ok(message) = socket.receive() else {
             return ExitCode::FAILURE;

@@ -1,7 +1,19 @@
 //! What the mounter and its client say to each other: one JSON value a message.
 
 use ch_linux::SyscallError;
+use ch_linux::overlay::Naming;
 use serde::{Deserialize, Serialize};
+
+/// What the mounter is started with: the place in [`Naming::ALL`] of the way to name layers, or
+/// nothing where it is to find out itself.
+pub(super) fn opening(naming: Option<Naming>) -> Vec<u8> {
+    naming.map(|naming| naming as u8).into_iter().collect()
+}
+
+/// What [`opening`] said.
+pub(super) fn opened(said: &[u8]) -> Option<Naming> {
+    Naming::ALL.get(usize::from(*said.first()?)).copied()
+}
 
 /// An overlay to mount; all paths are relative to the storage directory.
 #[derive(Debug, Serialize, Deserialize)]

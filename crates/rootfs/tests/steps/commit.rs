@@ -5,12 +5,13 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use ch_linux::file::{self, Time};
+use ch_linux::overlay::Naming;
 use ch_rootfs::{MountPoints, PlaceKind};
 
-use crate::Case;
 use crate::fixture::{Fixture, get};
+use ch_test_support::Case;
 
-pub(crate) const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case<fn(Naming)>] = &[
     ("V-cm-1 a step that changes nothing makes no layer", nothing),
     ("V-cm-2 attributes of the root are a change", root_mode),
     (
@@ -60,14 +61,14 @@ pub(crate) const CASES: &[Case] = &[
     ("layers add up", chain),
 ];
 
-fn nothing() {
-    let fixture = Fixture::new();
+fn nothing(naming: Naming) {
+    let fixture = Fixture::by(naming);
     assert_eq!(fixture.run(&[fixture.base()], "true"), None);
     assert_eq!(fixture.run(&[], "true"), None);
 }
 
-fn root_mode() {
-    let fixture = Fixture::new();
+fn root_mode(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let base = fixture.base();
     let committed = fixture
         .run(std::slice::from_ref(&base), "chmod 700 /")
@@ -82,8 +83,8 @@ fn root_mode() {
     assert_eq!(next.meta.root.unwrap().mode, 0o700);
 }
 
-fn opaque() {
-    let fixture = Fixture::new();
+fn opaque(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let base = fixture.base();
     let committed = fixture
         .run(std::slice::from_ref(&base), "rm -rf /tmp; mkdir /tmp")
@@ -93,21 +94,21 @@ fn opaque() {
     assert_eq!(fixture.run(&[base, committed.layer], "/tmp is empty"), None);
 }
 
-fn mount_points_exist() {
-    let fixture = Fixture::new();
+fn mount_points_exist(naming: Naming) {
+    let fixture = Fixture::by(naming);
     assert_eq!(fixture.run(&[], "mkdir -p /proc /sys"), None);
     assert_eq!(fixture.run(&[fixture.base()], "mkdir -p /proc /sys"), None);
 }
 
-fn scratch() {
-    let fixture = Fixture::new();
+fn scratch(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let busybox = fixture.layer(|root| fs::write(root.join("busybox"), "").unwrap());
     let committed = fixture.run(&[busybox], "mkdir -p /tmp").unwrap();
     assert_eq!(fixture.listing(&committed), ["tmp/"]);
 }
 
-fn dangling() {
-    let fixture = Fixture::new();
+fn dangling(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let link = fixture.layer(|root| {
         fs::create_dir(root.join("etc")).unwrap();
         symlink("../run/systemd/resolve/stub", root.join("etc/resolv.conf")).unwrap();
@@ -120,8 +121,8 @@ fn whiteout(path: &Path) {
     file::make_whiteout_at(parent, path.file_name().unwrap()).unwrap();
 }
 
-fn whited_out() {
-    let fixture = Fixture::new();
+fn whited_out(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let top = fixture.layer(|root| {
         fs::create_dir(root.join("etc")).unwrap();
         fs::set_permissions(root.join("etc"), fs::Permissions::from_mode(0o711)).unwrap();
@@ -139,8 +140,8 @@ fn whited_out() {
     assert_eq!(mode & 0o7777, 0o711);
 }
 
-fn busy() {
-    let fixture = Fixture::new();
+fn busy(naming: Naming) {
+    let fixture = Fixture::by(naming);
     assert_eq!(
         fixture.run(&[fixture.base()], "rm -f /etc/hosts || true"),
         None
@@ -148,8 +149,8 @@ fn busy() {
     assert_eq!(fixture.run(&[], "rm -f /etc/hosts || true"), None);
 }
 
-fn leavings() {
-    let fixture = Fixture::new();
+fn leavings(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let busybox = fixture.layer(|root| fs::write(root.join("busybox"), "").unwrap());
     let with_etc = fixture.layer(|root| fs::create_dir(root.join("etc")).unwrap());
     for step in [
@@ -174,8 +175,8 @@ fn leavings() {
     );
 }
 
-fn own_names() {
-    let fixture = Fixture::new();
+fn own_names(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let committed = fixture
         .run(&[fixture.base()], "umount /etc/hosts; rm /etc/hosts")
         .unwrap();
@@ -183,8 +184,8 @@ fn own_names() {
     assert_eq!(committed.meta.whiteouts, 1);
 }
 
-fn locked_out() {
-    let fixture = Fixture::new();
+fn locked_out(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let committed = fixture
         .run(&[fixture.base()], "chmod 000 d; chmod 0 f; chmod 4755 s")
         .unwrap();
@@ -208,8 +209,8 @@ fn locked_out() {
     assert!(status.success() && !path.exists());
 }
 
-fn times() {
-    let fixture = Fixture::new();
+fn times(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let then = Time {
         seconds: 1_000_000_000,
         nanoseconds: 0,
@@ -237,8 +238,8 @@ fn workspace_root(workspace: &ch_rootfs::Workspace) -> std::os::fd::OwnedFd {
     file::open_directory_at(workspace.root(), ".").unwrap()
 }
 
-fn other_kind() {
-    let fixture = Fixture::new();
+fn other_kind(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let odd = fixture.layer(|root| {
         fs::write(root.join("dev"), "a file").unwrap();
         fs::create_dir_all(root.join("etc/hosts")).unwrap();
@@ -248,8 +249,8 @@ fn other_kind() {
     assert_eq!(fixture.run(&[odd], "read /etc/hosts"), None);
 }
 
-fn below_link() {
-    let fixture = Fixture::new();
+fn below_link(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let linked = fixture.layer(|root| {
         fs::create_dir(root.join("run")).unwrap();
         fs::create_dir(root.join("var")).unwrap();
@@ -272,8 +273,8 @@ fn below_link() {
     assert_eq!(workspace.commit().unwrap(), None);
 }
 
-fn changed_mount_point() {
-    let fixture = Fixture::new();
+fn changed_mount_point(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let committed = fixture.run(&[], "umount /dev; chmod 1777 /dev").unwrap();
     assert_eq!(fixture.listing(&committed), ["dev/"]);
     let committed = fixture
@@ -282,14 +283,14 @@ fn changed_mount_point() {
     assert_eq!(fixture.listing(&committed), ["etc/", "etc/hosts"]);
 }
 
-fn deep() {
-    let fixture = Fixture::new();
+fn deep(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let committed = fixture.run(&[], "500 directories deep").unwrap();
     assert_eq!(committed.meta.entries, 501);
 }
 
-fn chain() {
-    let fixture = Fixture::new();
+fn chain(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let mut layers = vec![fixture.base()];
     let first = fixture.run(&layers, "write /file").unwrap();
     assert_eq!(fixture.listing(&first), ["file"]);

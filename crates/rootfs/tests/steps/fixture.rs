@@ -4,6 +4,7 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use ch_linux::overlay::Naming;
 use ch_linux::reexec::{Ended, Executable, Start};
 use ch_linux::xattr;
 use ch_rootfs::{Committed, MountPoints, Mounter, Workspace, prepare};
@@ -21,10 +22,19 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// As it is on a kernel that knows no better way of naming layers.
+    pub(crate) fn by(naming: Naming) -> Self {
+        Self::with(Some(naming))
+    }
+
+    fn with(naming: Option<Naming>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let storage = open(&directory.path().join("storage"));
         let executable = Executable::current().unwrap();
-        let mounter = Mounter::spawn(&executable, &storage).unwrap();
+        let mounter = Mounter::spawn_by(naming, &executable, &storage).unwrap();
         Self {
             mounter,
             storage,

@@ -7,14 +7,14 @@ use ch_linux::reexec::{Executable, Invocation, Program, Start};
 use ch_rootfs::{MountPoints, Mounter, prepare};
 use ch_storage::LayerId;
 
-use crate::Case;
 use crate::fixture::{Fixture, open};
+use ch_test_support::Case;
 
 pub(crate) const BUILDER: Program = Program {
     name: "builder",
     main: build,
 };
-pub(crate) const CASES: &[Case] = &[(
+pub(crate) const CASES: &[Case<fn()>] = &[(
     "V-cm-10 killed at any instant, the storage is whole and can be deleted",
     killed,
 )];

@@ -6,20 +6,21 @@ use std::os::unix::fs::symlink;
 
 use ch_linux::file::{self, OFlags};
 use ch_linux::in_root;
+use ch_linux::overlay::Naming;
 use ch_rootfs::MountPoints;
 
-use crate::Case;
 use crate::fixture::Fixture;
+use ch_test_support::Case;
 
-pub(crate) const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case<fn(Naming)>] = &[
     ("the kernel merges, whites out and makes opaque", merged),
     ("V-hw-7 no link of the image leads out", no_way_out),
     ("changes survive the mounter", without_mounter),
     ("several workspaces at once, from several threads", threads),
 ];
 
-fn merged() {
-    let fixture = Fixture::new();
+fn merged(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let workspace = fixture.prepare(&[fixture.base()], &MountPoints::none());
     let root = file::open_directory_at(workspace.root(), ".").unwrap();
     let etc = file::open_directory_at(&root, "etc").unwrap();
@@ -38,8 +39,8 @@ fn merged() {
     );
 }
 
-fn no_way_out() {
-    let fixture = Fixture::new();
+fn no_way_out(naming: Naming) {
+    let fixture = Fixture::by(naming);
     fs::write(fixture.outside("secret"), "").unwrap();
     let target = fixture.outside("secret");
     let evil = fixture.layer(|root| {
@@ -58,9 +59,10 @@ fn no_way_out() {
     }
 }
 
-fn without_mounter() {
-    let fixture = Fixture::new();
-    let mounter = ch_rootfs::Mounter::spawn(&fixture.executable, &fixture.storage).unwrap();
+fn without_mounter(naming: Naming) {
+    let fixture = Fixture::by(naming);
+    let mounter =
+        ch_rootfs::Mounter::spawn_by(Some(naming), &fixture.executable, &fixture.storage).unwrap();
     let layers = [fixture.base()];
     let workspace =
         ch_rootfs::prepare(&fixture.storage, &mounter, &layers, &MountPoints::none()).unwrap();
@@ -70,8 +72,8 @@ fn without_mounter() {
     assert_eq!(fixture.listing(&committed), ["made/"]);
 }
 
-fn threads() {
-    let fixture = Fixture::new();
+fn threads(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let base = fixture.base();
     std::thread::scope(|scope| {
         for number in 0..8 {

@@ -10,14 +10,14 @@ use ch_linux::namespace::{self, Identity};
 use ch_linux::reexec::{Ended, Executable, Invocation, Program, Start};
 use ch_rootfs::{MountPoints, Mounter, SpawnError, prepare};
 
-use crate::Case;
 use crate::fixture::{Fixture, open};
+use ch_test_support::Case;
 
 pub(crate) const REFUSED: Program = Program {
     name: "refused",
     main,
 };
-pub(crate) const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case<fn()>] = &[
     ("storage on an overlay can't hold changes", || {
         ask("overlay")
     }),

@@ -10,18 +10,19 @@ use ch_linux::file::{self, OFlags};
 use ch_linux::in_root;
 use ch_linux::mount::{self, Propagation};
 use ch_linux::namespace::{self, Identity};
+use ch_linux::overlay::Naming;
 use ch_linux::reexec::{Ended, Invocation, Program, Start};
 use ch_linux::xattr;
-use ch_rootfs::{MountPoints, PlaceKind, mount_directory, mount_image, view};
+use ch_rootfs::{MountPoints, PlaceKind, mount_directory_by, mount_image_by, view};
 
-use crate::Case;
 use crate::fixture::{Fixture, open};
+use ch_test_support::Case;
 
 pub(crate) const VIEWER: Program = Program {
     name: "viewer",
     main: look,
 };
-pub(crate) const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case<fn(Naming)>] = &[
     (
         "a view has the image's files and root, and cannot be written",
         from_outside,
@@ -37,8 +38,8 @@ pub(crate) const CASES: &[Case] = &[
     ),
 ];
 
-fn from_outside() {
-    let fixture = Fixture::new();
+fn from_outside(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let base = fixture.base();
     let top = fixture
         .run(std::slice::from_ref(&base), "chmod 700 /")
@@ -55,8 +56,8 @@ fn from_outside() {
     assert_eq!(file::entries(&root).unwrap(), []);
 }
 
-fn opaque_root() {
-    let fixture = Fixture::new();
+fn opaque_root(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let top = fixture.layer(|root| {
         let root = file::open_directory(root).unwrap();
         xattr::set(&root, b"user.overlay.opaque", b"y").unwrap();
@@ -87,10 +88,12 @@ fn points() -> MountPoints {
     points
 }
 
-/// Is asked for `image STORAGE LAYER...`, `lacking DIRECTORY` or `complete DIRECTORY`.
+/// Is asked for `NAMING image STORAGE LAYER...` or `NAMING directory DIRECTORY`.
 fn look(invocation: Invocation) -> ExitCode {
     let request = String::from_utf8(invocation.request).unwrap();
     let mut words = request.split(' ');
+    let naming: usize = words.next().unwrap().parse().unwrap();
+    let naming = Some(Naming::ALL[naming]);
     let (what, path) = (words.next().unwrap(), Path::new(words.next().unwrap()));
     let storage = (what == "image").then(|| open(path));
     namespace::enter(Identity {
@@ -102,9 +105,9 @@ fn look(invocation: Invocation) -> ExitCode {
     let root = match &storage {
         Some(storage) => {
             let layers: Vec<_> = words.map(|word| word.parse().unwrap()).collect();
-            mount_image(storage, &layers, &points()).unwrap()
+            mount_image_by(naming, storage, &layers, &points()).unwrap()
         }
-        None => match mount_directory(path, &points()).unwrap() {
+        None => match mount_directory_by(naming, path, &points()).unwrap() {
             Some(root) => root,
             None => return ExitCode::from(3),
         },
@@ -125,7 +128,8 @@ fn look(invocation: Invocation) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn ended(fixture: &Fixture, request: &str) -> Ended {
+fn ended(fixture: &Fixture, naming: Naming, request: &str) -> Ended {
+    let request = format!("{} {request}", naming as u8);
     let start = Start {
         request: request.as_bytes(),
         ..Start::default()
@@ -138,8 +142,8 @@ fn ended(fixture: &Fixture, request: &str) -> Ended {
         .unwrap()
 }
 
-fn image() {
-    let fixture = Fixture::new();
+fn image(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let bare = fixture.layer(|root| fs::create_dir_all(root.join("usr/lib")).unwrap());
     // Its root has a mode of its own, and it hides a mount point.
     let workspace = fixture.prepare(std::slice::from_ref(&bare), &MountPoints::none());
@@ -154,18 +158,18 @@ fn image() {
         fixture.storage.path().display(),
         top.layer
     );
-    assert_eq!(ended(&fixture, &request), Ended::Exited(0));
+    assert_eq!(ended(&fixture, naming, &request), Ended::Exited(0));
     assert_eq!(fixture.listing(&top), ["etc/", "sys"]);
 }
 
-fn directory() {
-    let fixture = Fixture::new();
+fn directory(naming: Naming) {
+    let fixture = Fixture::by(naming);
     let root = fixture.outside("image");
     fs::create_dir_all(root.join("usr/lib")).unwrap();
     symlink("usr/lib", root.join("lib")).unwrap();
     fs::set_permissions(&root, fs::Permissions::from_mode(0o711)).unwrap();
-    let request = format!("dir {}", root.display());
-    assert_eq!(ended(&fixture, &request), Ended::Exited(0));
+    let request = format!("directory {}", root.display());
+    assert_eq!(ended(&fixture, naming, &request), Ended::Exited(0));
     assert_eq!(
         fs::read_dir(&root).unwrap().count(),
         2,
@@ -177,5 +181,5 @@ fn directory() {
     for name in ["etc/hosts", "etc/resolv.conf"] {
         fs::write(root.join(name), "").unwrap();
     }
-    assert_eq!(ended(&fixture, &request), Ended::Exited(3));
+    assert_eq!(ended(&fixture, naming, &request), Ended::Exited(3));
 }
