@@ -10,7 +10,7 @@ use ch_linux::lock;
 use ch_oci::{Descriptor, OrderedMap, media_type};
 use serde::Serialize;
 
-use super::{ImageRecord, Images};
+use super::{ImageRecord, list};
 use crate::Storage;
 use crate::durability::UNMARKED;
 use crate::opening::names;
@@ -34,11 +34,8 @@ pub(super) fn update(storage: &Storage) -> Result<(), SyscallError> {
     let inner = storage.inner();
     let locks = inner.tmp.ensure_directory(names::LOCKS)?;
     let _lock = lock::lock_name(&locks, OsStr::new(LOCK), Some(&mut |_| {}))?;
-    // What can't be listed can't be shown to others either; whoever lists says so.
-    let images = Images::new(storage)
-        .list()
-        .map(|listing| listing.images)
-        .unwrap_or_default();
+    // Records that can't be read can't be shown to others; a failed call is no reason to show none of them.
+    let images = list(storage)?.images;
     let layout = Layout {
         schema_version: 2,
         media_type: media_type::OCI_INDEX,

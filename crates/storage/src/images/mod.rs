@@ -15,7 +15,7 @@ use std::io;
 
 use ch_linux::SyscallError;
 use ch_linux::sync;
-use ch_linux::tree::{Directory, Kind};
+use ch_linux::tree::Kind;
 use ch_oci::{PartialDigest, Reference};
 
 pub(crate) use name::record_name;
@@ -104,7 +104,11 @@ impl<'a> Images<'a> {
     /// of the same repository that was pulled by another name.
     pub fn get(&self, reference: &Reference) -> Result<Option<ImageRecord>, RecordError> {
         let file = format!("{}{EXTENSION}", record_name(reference));
-        match read(&self.storage.inner().images, names::IMAGES, &file)? {
+        let failed = |source| RecordError::Read {
+            path: format!("{}/{file}", names::IMAGES),
+            source,
+        };
+        match read(self.storage, &file).map_err(failed)? {
             Some(Ok(record)) => Ok(Some(record)),
             Some(Err(damaged)) => Err(RecordError::Damaged(damaged)),
             None => match reference.digest() {
@@ -146,21 +150,10 @@ impl<'a> Images<'a> {
 
     /// All images.
     pub fn list(&self) -> Result<Listing, RecordError> {
-        list(&self.storage.inner().images, names::IMAGES)
-    }
-
-    /// Images that were deleted and can come back.
-    pub fn deleted(&self) -> Result<Listing, RecordError> {
-        let path = format!("{}/{}", names::IMAGES, names::DELETED);
-        let failed = |source| RecordError::Read {
-            path: path.clone(),
+        list(self.storage).map_err(|source| RecordError::Read {
+            path: names::IMAGES.to_owned(),
             source,
-        };
-        let images = &self.storage.inner().images;
-        match images.try_directory(names::DELETED).map_err(failed)? {
-            Some(directory) => list(&directory, &path),
-            None => Ok(Listing::default()),
-        }
+        })
     }
 
     /// The images that an operand of `delete` stands for: by meaning if it has no wildcard, else by file form;
@@ -188,7 +181,7 @@ impl<'a> Images<'a> {
         };
         let file = format!("{}{EXTENSION}", record_name(&record.name));
         let inner = self.storage.inner();
-        if let Ok(Some(Ok(old))) = read(&inner.images, names::IMAGES, &file)
+        if let Ok(Some(Ok(old))) = read(self.storage, &file)
             && old.says_the_same(record)
         {
             return Ok(false);
@@ -273,36 +266,31 @@ impl<'a> Images<'a> {
 
 /// The record in `file`, or what is wrong with it, or nothing.
 fn read(
-    directory: &Directory,
-    path: &str,
+    storage: &Storage,
     file: &str,
-) -> Result<Option<Result<ImageRecord, DamagedRecord>>, RecordError> {
-    let path = format!("{path}/{file}");
-    let bytes = match directory.try_read(file) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Ok(None),
-        Err(source) => return Err(RecordError::Read { path, source }),
+) -> Result<Option<Result<ImageRecord, DamagedRecord>>, SyscallError> {
+    let Some(bytes) = storage.inner().images.try_read(file)? else {
+        return Ok(None);
     };
     Ok(Some(match sealed::unseal(&bytes) {
         Ok(Sealed { value, .. }) => Ok(value),
-        Err(damage) => Err(DamagedRecord { path, damage }),
+        Err(damage) => Err(DamagedRecord {
+            path: format!("{}/{file}", names::IMAGES),
+            damage,
+        }),
     }))
 }
 
-fn list(directory: &Directory, path: &str) -> Result<Listing, RecordError> {
-    let failed = |source| RecordError::Read {
-        path: path.to_owned(),
-        source,
-    };
+fn list(storage: &Storage) -> Result<Listing, SyscallError> {
     let mut listing = Listing::default();
-    for entry in directory.entries().map_err(failed)? {
+    for entry in storage.inner().images.entries()? {
         let Some(file) = entry.name.to_str().filter(|name| name.ends_with(EXTENSION)) else {
             continue;
         };
         if entry.kind != Kind::File {
             continue;
         }
-        match read(directory, path, file)? {
+        match read(storage, file)? {
             Some(Ok(record)) => listing.images.push(record),
             Some(Err(damaged)) => listing.damaged.push(damaged),
             None => {}
