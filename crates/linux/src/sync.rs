@@ -2,7 +2,8 @@
 
 use std::os::fd::AsFd;
 
-use rustix::fs::StatVfsMountFlags;
+use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags};
+use rustix::io::Errno;
 
 use crate::SyscallError;
 
@@ -52,6 +53,16 @@ pub fn describe(file: impl AsFd) -> Result<FileSystem, SyscallError> {
     })
 }
 
+/// Identifier of the mount that `file` was opened by, unique while it is mounted: `statx(2)`, Linux 5.8. Nothing on
+/// kernels that do not tell.
+pub fn mount_id(file: impl AsFd) -> Result<Option<u64>, SyscallError> {
+    match rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
+        Ok(found) if found.stx_mask & StatxFlags::MNT_ID.bits() != 0 => Ok(Some(found.stx_mnt_id)),
+        Ok(_) | Err(Errno::NOSYS) => Ok(None),
+        Err(errno) => Err(SyscallError::new("statx", "", errno)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +73,14 @@ mod tests {
         assert!(describe(&shm).unwrap().in_memory);
         let proc = std::fs::File::open("/proc").unwrap();
         assert!(!describe(&proc).unwrap().in_memory);
+    }
+
+    #[test]
+    fn mounts_are_told_apart() {
+        let mount = |path| mount_id(std::fs::File::open(path).unwrap()).unwrap();
+        assert!(mount("/proc").is_some());
+        assert_eq!(mount("/proc"), mount("/proc/self"));
+        assert_ne!(mount("/proc"), mount("/dev/shm"));
     }
 
     #[test]

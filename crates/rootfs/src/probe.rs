@@ -1,32 +1,27 @@
 //! Whether overlays on this storage directory do what they promise.
 //!
 //! A mount that succeeds proves nothing: without working attributes or whiteouts the first removal of
-//! something fails, or comes back later. So once for each storage directory and boot a small overlay
-//! is tried: a file and a directory of the lower layer are removed, the directory is made again.
+//! something fails, or comes back later. So once for each boot, and each mount of the storage directory, a small
+//! overlay is tried: a file and a directory of the lower layer are removed, the directory is made again.
 
+use ch_linux::SyscallError;
 use ch_linux::file;
-use ch_linux::{SyscallError, boot};
 use ch_storage::{Draft, Storage};
 
 use crate::diagnosis::{self, Diagnosis};
 use crate::mounter::Layers;
 use crate::{Mounter, PrepareError, stack};
 
-/// Makes sure that overlays on `storage` were seen to work since this machine was started.
+/// Makes sure that overlays on `storage` were seen to work since this machine was started and the directory mounted.
 pub(crate) fn ensure(storage: &Storage, mounter: &Mounter) -> Result<(), PrepareError> {
-    let mark = format!("probe-{}", boot::id());
-    if storage.scaffold(&mark)?.is_some() {
+    if storage.is_probed()? {
         return Ok(());
     }
     let draft = storage.draft()?;
     if let Some(fault) = try_overlay(&draft, mounter)? {
         return Err(PrepareError::Unsuitable(fault));
     }
-    draft
-        .directory()
-        .make_directory("works", 0o700)
-        .map_err(PrepareError::Make)?;
-    draft.publish_scaffold("works", &mark)?;
+    storage.note_probed()?;
     Ok(())
 }
 

@@ -16,6 +16,7 @@
 //! tmp/locks/<kind>-<key>   key locks: who makes that layer, blob, state, name
 //! tmp/leases/<owner>       layers that a container stands on, locked while it lives
 //! tmp/scaffold-<hash>/     mount points below the lowest layer
+//! tmp/probed               under which boot and mount it was tried what the kernel does here
 //! tmp/trash/<boot>-<n>     what only waits for being deleted
 //! ```
 //!
@@ -46,6 +47,7 @@ mod once;
 mod opening;
 mod options;
 mod owner;
+mod probed;
 mod sealed;
 mod space;
 mod states;

@@ -3,6 +3,7 @@
 //! A file is one pretty-printed object: `format`, `boot`, `host`, the value's own members, and last `sum`,
 //! the SHA-256 of all bytes before it. Invariant: what [`unseal`] returns is what [`seal`] was given.
 
+use ch_linux::boot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -19,6 +20,26 @@ pub(crate) struct Origin {
     pub(crate) boot: String,
     /// The machine.
     pub(crate) host: String,
+}
+
+impl Origin {
+    /// Of what is written now, in boot `boot`.
+    ///
+    /// If the boot can't be told, nothing unmarked that others wrote is believed, and nothing of ours by others;
+    /// nor may anything be thrown away, since it may be of this boot and in use. That is how it is between
+    /// machines, so this process counts as one of its own.
+    pub(crate) fn new(boot: Option<String>) -> Self {
+        match boot {
+            Some(boot) => Self {
+                boot,
+                host: boot::machine_id(),
+            },
+            None => Self {
+                boot: boot::unique(),
+                host: boot::unique(),
+            },
+        }
+    }
 }
 
 /// A value that was read, with its origin.
@@ -132,6 +153,15 @@ mod tests {
     #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
     struct Plain {
         name: String,
+    }
+
+    #[test]
+    fn unknown_boots_are_all_different() {
+        let (one, other) = (Origin::new(None), Origin::new(None));
+        assert_ne!(one.boot, other.boot);
+        assert_ne!(one.host, other.host, "nor does one throw away the other's");
+        let known = || Origin::new(Some("boot".to_owned()));
+        assert_eq!(known(), known());
     }
 
     #[test]

@@ -98,10 +98,7 @@ impl Storage {
             Ok(part)
         };
         let tmp = part(&root, names::TMP)?;
-        let origin = Origin {
-            boot: options.boot.clone().unwrap_or_else(boot::id),
-            host: boot::machine_id(),
-        };
+        let origin = Origin::new(options.boot.clone().or_else(boot::id));
         let inner = Inner {
             trash: part(&tmp, names::TRASH)?,
             layers: part(&root, names::LAYERS)?,

@@ -67,6 +67,7 @@ fn is_permanent(name: &str) -> bool {
         names::LOCK,
         names::LOCKS,
         names::LEASES,
+        names::PROBED,
         names::TRASH,
         names::RESET,
     ];

@@ -38,6 +38,8 @@ pub(crate) mod names {
     pub(crate) const LOCKS: &str = "locks";
     /// In `tmp/`: lists of layers in use.
     pub(crate) const LEASES: &str = "leases";
+    /// In `tmp/`: see [`Storage::is_probed`](crate::Storage::is_probed).
+    pub(crate) const PROBED: &str = "probed";
     /// In `tmp/`: what only waits for being deleted.
     pub(crate) const TRASH: &str = "trash";
 }
@@ -86,6 +88,7 @@ fn is_work_of_ours(name: &str) -> bool {
         names::RESET,
         names::LOCKS,
         names::LEASES,
+        names::PROBED,
         names::TRASH,
     ];
     fixed.contains(&name)

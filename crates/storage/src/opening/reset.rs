@@ -13,6 +13,7 @@ use ch_linux::tree::Directory;
 
 use super::exclusion::{DirectoryLock, Waiting, holders};
 use super::{Opened, ResetError, check_ownership, error::io, layout, names, version, walk};
+use crate::sealed::Origin;
 use crate::{Options, trash};
 
 /// Empties the storage directory at `path`; what it held is in the trash of the new one.
@@ -45,7 +46,7 @@ pub(super) fn clear(
     tmp: &Directory,
     options: &Options,
 ) -> Result<(), SyscallError> {
-    let boot = options.boot.clone().unwrap_or_else(boot::id);
+    let boot = Origin::new(options.boot.clone().or_else(boot::id)).boot;
     let trash = tmp.ensure_directory(names::TRASH)?;
     for entry in root.entries()? {
         if entry.name != names::TMP && entry.name != names::VERSION {
