@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::fd::AsFd;
+use std::io::BufReader;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use ch_linux::file::{self, Kind, OFlags};
 use ch_linux::{SyscallError, xattr};
+use ch_ownership::{OWNERS_FILE, Owners, ParseOwnersError};
 use ch_storage::{LayerError, LayerId, RootAttributes, Storage};
 
 use crate::attributes;
@@ -40,6 +42,14 @@ pub enum StackError {
         layer: LayerId,
         /// What failed.
         source: SyscallError,
+    },
+    /// What lies beside the files of a layer can't be understood.
+    #[error("layer {layer}")]
+    Owners {
+        /// Which.
+        layer: LayerId,
+        /// What is wrong.
+        source: ParseOwnersError,
     },
 }
 
@@ -130,8 +140,8 @@ impl Stack {
 
     /// What the layers together have at `path`, which is relative and without `.` and `..`; links
     /// are not followed.
-    pub(crate) fn find(&self, path: &Path) -> Result<Option<file::Status>, StackError> {
-        for id in &self.layers {
+    pub(crate) fn find(&self, path: &Path) -> Result<Option<Found>, StackError> {
+        for (layer, id) in self.layers.iter().enumerate() {
             let failed = |source| StackError::Look {
                 layer: id.clone(),
                 source,
@@ -142,13 +152,53 @@ impl Stack {
                 .directory(place(id))
                 .map_err(failed)?;
             match look(&directory, path).map_err(failed)? {
-                Look::Found(status) => return Ok(Some(status)),
+                Look::Found(parent, status) => {
+                    return Ok(Some(Found {
+                        layer,
+                        parent,
+                        status,
+                    }));
+                }
                 Look::Hidden => return Ok(None),
                 Look::Absent => {}
             }
         }
         Ok(None)
     }
+
+    /// What lies beside the files of each layer, top first.
+    pub(crate) fn owners(&self) -> Result<Vec<Owners>, StackError> {
+        self.layers.iter().map(|id| self.owners_of(id)).collect()
+    }
+
+    fn owners_of(&self, id: &LayerId) -> Result<Owners, StackError> {
+        let failed = |source| StackError::Look {
+            layer: id.clone(),
+            source,
+        };
+        let layer = self.storage.directory().directory(format!("layers/{id}"));
+        let file = layer
+            .and_then(|layer| layer.try_file(OWNERS_FILE))
+            .map_err(failed)?;
+        let Some(file) = file else {
+            return Ok(Owners::default());
+        };
+        Owners::read(BufReader::new(file)).map_err(|source| StackError::Owners {
+            layer: id.clone(),
+            source,
+        })
+    }
+}
+
+/// What a stack has at a path.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Place in the stack of the topmost layer that has it, counted from the top.
+    pub(crate) layer: usize,
+    /// The directory of that layer that has it.
+    pub(crate) parent: OwnedFd,
+    /// What it is.
+    pub(crate) status: file::Status,
 }
 
 /// Where the files of a layer are, relative to the storage directory.
@@ -158,7 +208,7 @@ fn place(id: &LayerId) -> String {
 
 /// What one layer says of a path.
 enum Look {
-    Found(file::Status),
+    Found(OwnedFd, file::Status),
     /// Not there, and what is below does not count.
     Hidden,
     Absent,
@@ -177,7 +227,7 @@ fn look(root: impl AsFd, path: &Path) -> Result<Look, SyscallError> {
             return Ok(Look::Hidden);
         }
         if names.peek().is_none() {
-            return Ok(Look::Found(status));
+            return Ok(Look::Found(directory, status));
         }
         if status.kind != Kind::Directory {
             return Ok(Look::Hidden);

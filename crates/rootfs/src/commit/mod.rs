@@ -4,6 +4,7 @@
 //! lock out its owner, or give his account away, are written beside the files instead of on them.
 //! It is walked once, whatever the size of the image, and renamed into place.
 
+mod inherited;
 mod walk;
 
 use ch_linux::SyscallError;

@@ -10,13 +10,14 @@ use std::path::PathBuf;
 use std::vec;
 
 use ch_linux::file::{self, Entry, Kind, Status};
-use ch_linux::{SyscallError, overlay};
-use ch_ownership::{Override, Owner, Place};
+use ch_linux::{SyscallError, overlay, xattr};
+use ch_ownership::{Kept, Override, Owner, Place};
 
 use super::CommitError;
+use super::inherited::Inherited;
 use crate::mount_points::{Artificial, PlaceKind};
 use crate::scaffold;
-use crate::stack::{self, Stack};
+use crate::stack::{self, Found, Stack};
 
 /// What an upper directory holds after the walk.
 #[derive(Debug, Default)]
@@ -33,6 +34,7 @@ pub(super) struct Walked {
 /// A walk in progress.
 pub(super) struct Walk<'a> {
     stack: &'a Stack,
+    inherited: Inherited<'a>,
     /// Path below the root of what is looked at.
     path: PathBuf,
     found: Walked,
@@ -62,6 +64,7 @@ impl<'a> Walk<'a> {
     pub(super) fn new(stack: &'a Stack) -> Self {
         Self {
             stack,
+            inherited: Inherited::new(stack),
             path: PathBuf::new(),
             found: Walked::default(),
         }
@@ -75,7 +78,7 @@ impl<'a> Walk<'a> {
     ) -> Result<Walked, CommitError> {
         let mut directory = self.check(file::open_directory_at(&root, "."))?;
         let status = self.check(file::status(&directory))?;
-        let mut level = self.enter(&directory, status, Some(artificial))?;
+        let mut level = self.enter(&directory, status, None, Some(artificial))?;
         let mut above: Vec<(OsString, Level<'a>)> = Vec::new();
         loop {
             if let Some(entry) = level.rest.next() {
@@ -113,19 +116,22 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Begins with an open directory, which had this `status` before anything was changed.
+    /// Begins with an open directory, which had this `status` before anything was changed, and which
+    /// has `inherited` from the one below, unless it was made anew.
     fn enter(
         &mut self,
         directory: &OwnedFd,
         status: Status,
+        inherited: Option<Owner>,
         artificial: Option<&'a Artificial>,
     ) -> Result<Level<'a>, CommitError> {
-        self.put_right(directory, &status)?;
+        let opaque = self.check(stack::is_opaque(directory))?;
+        self.put_right(directory, &status, inherited.filter(|_| !opaque))?;
         Ok(Level {
             rest: self.check(file::entries(directory))?.into_iter(),
             before: status,
             artificial,
-            opaque: self.check(stack::is_opaque(directory))?,
+            opaque,
             kept: 0,
             removed: 0,
         })
@@ -141,8 +147,9 @@ impl<'a> Walk<'a> {
         let artificial = artificial.and_then(|tree| tree.child(name));
         let status = self.check(file::status_at(directory, name))?;
         if status.kind == Kind::Directory {
+            let inherited = self.inherited.get(&self.path, directory, name, &status)?;
             let inner = self.check(overlay::open_change(directory, name, &status))?;
-            let level = self.enter(&inner, status, artificial)?;
+            let level = self.enter(&inner, status, inherited, artificial)?;
             return Ok(Fate::Entered(inner, level));
         }
         if self.is_leaving_of(artificial, &status)? {
@@ -154,10 +161,13 @@ impl<'a> Walk<'a> {
             self.found.whiteouts += 1;
             return Ok(Fate::Kept);
         }
+        let inherited = self.inherited.get(&self.path, directory, name, &status)?;
         if status.kind == Kind::File {
             self.found.bytes += status.size;
             let file = self.check(overlay::open_change(directory, name, &status))?;
-            self.put_right(&file, &status)?;
+            self.put_right(&file, &status, inherited)?;
+        } else {
+            self.keep_beside(&inherited.unwrap_or_default());
         }
         if name.as_bytes().starts_with(b".wh.") {
             let warning = format!(
@@ -198,48 +208,60 @@ impl<'a> Walk<'a> {
                 let same_time = done.removed > 0 || done.before.modified == scaffold::TIME;
                 same_time && mode == scaffold::DIRECTORY_MODE
             }
-            Some(below) => done.removed > 0 && below.kind == Kind::Directory && below.mode == mode,
+            Some(Found { status, .. }) => {
+                done.removed > 0 && status.kind == Kind::Directory && status.mode == mode
+            }
         })
     }
 
-    /// Gives an object a mode that its owner can work with, and remembers the true one beside it.
-    fn put_right(&mut self, object: &OwnedFd, status: &Status) -> Result<(), CommitError> {
-        let remembered = ch_ownership::read(object).map_err(|source| CommitError::Override {
+    /// Gives an object a mode that its owner can work with, and remembers the true one with it; what
+    /// it cannot carry, some of it `inherited`, is kept beside it.
+    fn put_right(
+        &mut self,
+        object: &OwnedFd,
+        status: &Status,
+        inherited: Option<Owner>,
+    ) -> Result<(), CommitError> {
+        let carried = ch_ownership::read(object).map_err(|source| CommitError::Override {
             path: self.shown(),
             source,
         })?;
-        let believed = match remembered {
+        let mut beside = inherited.unwrap_or_default();
+        let believed = match carried {
             // The mode on disk belongs to what is remembered: nobody changed it since.
-            Some(found) if found.disk_mode() == status.mode => return Ok(()),
+            Some(found) if found.disk_mode() == status.mode => found,
             Some(found) => Override {
                 mode: status.mode,
                 ..found
             },
-            None => {
-                let kind = match status.kind {
+            None => beside.believed.unwrap_or(Override {
+                uid: 0,
+                gid: 0,
+                mode: status.mode,
+                kind: match status.kind {
                     Kind::Directory => ch_ownership::Kind::Directory,
                     _ => ch_ownership::Kind::File,
-                };
-                Override {
-                    uid: 0,
-                    gid: 0,
-                    mode: status.mode,
-                    kind,
-                }
-            }
+                },
+            }),
         };
-        if remembered.is_none() && believed.is_plain() {
-            return Ok(());
-        }
-        if self.check(ch_ownership::remember(object, &believed))? == Place::Owners {
-            let owner = Owner {
-                believed: Some(believed),
-                ..Owner::default()
-            };
-            let line = ch_ownership::line(self.path.as_os_str().as_bytes(), &owner);
+        let is_there = match carried {
+            Some(carried) => carried == believed,
+            None => believed.is_plain(),
+        };
+        let fits =
+            is_there || self.check(ch_ownership::remember(object, &believed))? == Place::Object;
+        beside.believed = (!fits).then_some(believed);
+        self.check(drop_carried(object, &mut beside))?;
+        self.keep_beside(&beside);
+        Ok(())
+    }
+
+    /// Keeps what the present object cannot carry.
+    fn keep_beside(&mut self, owner: &Owner) {
+        if owner != &Owner::default() {
+            let line = ch_ownership::line(self.path.as_os_str().as_bytes(), owner);
             self.found.owners.extend(line.into_bytes());
         }
-        Ok(())
     }
 
     fn check<T>(&self, result: Result<T, SyscallError>) -> Result<T, CommitError> {
@@ -252,4 +274,18 @@ impl<'a> Walk<'a> {
     fn shown(&self) -> String {
         self.path.display().to_string()
     }
+}
+
+/// Drops inherited attributes that the object was given itself.
+fn drop_carried(object: &OwnedFd, beside: &mut Owner) -> Result<(), SyscallError> {
+    let mut dropped = Vec::new();
+    for (name, value) in &beside.attributes {
+        if let Kept::As(on_disk, _) = ch_ownership::kept_form(name, value)
+            && xattr::get(object, &on_disk)?.is_some()
+        {
+            dropped.push(name.clone());
+        }
+    }
+    beside.attributes.retain(|name, _| !dropped.contains(name));
+    Ok(())
 }

@@ -47,6 +47,14 @@ pub(crate) const CASES: &[Case<fn(Naming)>] = &[
         "V-cm-9 modes that lock out the owner are kept beside the files",
         locked_out,
     ),
+    (
+        "V-cm-9 what lies beside objects goes with them when they are copied up",
+        copied_up,
+    ),
+    (
+        "V-cm-9 what lies beside objects stays when others take their names",
+        replaced,
+    ),
     ("V-cm-12 times of parents survive a change", times),
     ("a name of another kind is covered", other_kind),
     (
@@ -207,6 +215,64 @@ fn locked_out(naming: Naming) {
         .status()
         .unwrap();
     assert!(status.success() && !path.exists());
+}
+
+/// A layer with objects that cannot carry all that is believed of them.
+fn with_owners(fixture: &Fixture) -> ch_storage::LayerId {
+    let owners = "opt/fifo\t1000:50:0640:pipe\tuser.a=b\n\
+                  opt/link\t1000:50:0777:symlink\n\
+                  opt/big\t-\tuser.big=value\tuser.other=old\n\
+                  opt/full\t1000:50:04755:file\n\
+                  opt/dir\t-\tuser.d=e\n";
+    fixture.owned_layer(owners, |root| {
+        fs::create_dir_all(root.join("opt/dir")).unwrap();
+        let opt = file::open_directory(&root.join("opt")).unwrap();
+        file::make_fifo_at(&opt, "fifo", 0o640).unwrap();
+        symlink("there", root.join("opt/link")).unwrap();
+        for name in ["big", "full"] {
+            fs::write(root.join("opt").join(name), "").unwrap();
+        }
+        fs::set_permissions(root.join("opt/full"), fs::Permissions::from_mode(0o755)).unwrap();
+    })
+}
+
+fn copied_up(naming: Naming) {
+    let fixture = Fixture::by(naming);
+    let base = with_owners(&fixture);
+    let first = fixture
+        .run(std::slice::from_ref(&base), "change all in /opt")
+        .unwrap();
+    let kept = fixture.owners(&first);
+    let mut kept: Vec<_> = kept.lines().collect();
+    kept.sort_unstable();
+    let expected = [
+        "opt/big\t-\tuser.big=value",
+        "opt/dir\t-\tuser.d=e",
+        "opt/fifo\t1000:50:0600:pipe\tuser.a=b",
+        "opt/link\t1000:50:0777:symlink",
+    ];
+    assert_eq!(kept, expected);
+    // There is room for what is believed of this one now.
+    let full = fixture.files(&first).join("opt/full");
+    let value = get(&full, "user.containers.override_stat");
+    assert_eq!(value.as_deref(), Some("1000:50:04755:file"));
+    // And so on, from the layer above.
+    let second = fixture
+        .run(&[base, first.layer], "chmod 640 /opt/fifo")
+        .unwrap();
+    let kept = fixture.owners(&second);
+    assert_eq!(kept, "opt/fifo\t1000:50:0640:pipe\tuser.a=b\n");
+}
+
+fn replaced(naming: Naming) {
+    let fixture = Fixture::by(naming);
+    let base = with_owners(&fixture);
+    let committed = fixture.run(&[base], "replace what is in /opt").unwrap();
+    assert_eq!(
+        fixture.listing(&committed),
+        ["-opt/big", "opt/", "opt/dir/!", "opt/fifo", "opt/link"]
+    );
+    assert_eq!(fixture.owners(&committed), "");
 }
 
 fn times(naming: Naming) {

@@ -64,6 +64,20 @@ impl Fixture {
         id
     }
 
+    /// A layer with what `fill` puts into it, and `owners` beside it.
+    pub(crate) fn owned_layer(&self, owners: &str, fill: impl FnOnce(&Path)) -> LayerId {
+        self.layer(|root| {
+            fs::write(root.with_file_name("owners"), owners).unwrap();
+            fill(root);
+        })
+    }
+
+    /// What lies beside the files of a committed layer.
+    pub(crate) fn owners(&self, committed: &Committed) -> String {
+        let file = self.files(committed).with_file_name("owners");
+        fs::read_to_string(file).unwrap_or_default()
+    }
+
     /// A small image: the directories every image has, and something in them.
     pub(crate) fn base(&self) -> LayerId {
         self.layer(|root| {

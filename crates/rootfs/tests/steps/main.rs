@@ -21,6 +21,9 @@ use ch_linux::overlay::Naming;
 use ch_linux::reexec::{Ended, Executable, Invocation, Program, Start};
 use ch_test_support::{Case, run_cases};
 
+/// What a list of cases is about, and the cases.
+type Section<F> = (&'static str, &'static [Case<F>]);
+
 /// Looks which way of naming layers is the best that this kernel knows: its exit status is the place
 /// in [`Naming::ALL`].
 const PROBER: Program = Program {
@@ -57,21 +60,21 @@ fn main() -> ExitCode {
         return status;
     }
     let known = known();
-    let on_all: &[(&str, &[Case<fn(Naming)>])] = &[
+    let on_all: [Section<fn(Naming)>; 3] = [
         ("layers.md §4, vectors V-cm", commit::CASES),
         ("layers.md §5, written from outside", outside::CASES),
         ("roots to look at", view::CASES),
     ];
-    let on_all = run_cases(on_all, |case| {
+    let on_all = run_cases(&on_all, |case| {
         for naming in known {
             case(*naming);
         }
     });
-    let on_best: &[(&str, &[Case<fn()>])] = &[
+    let on_best: [Section<fn()>; 2] = [
         ("layers.md §4, V-cm-10", kill::CASES),
         ("surroundings that refuse", refused::CASES),
     ];
-    let on_best = run_cases(on_best, |case| case());
+    let on_best = run_cases(&on_best, |case| case());
     if on_all == ExitCode::SUCCESS {
         on_best
     } else {

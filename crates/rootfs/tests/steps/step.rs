@@ -7,11 +7,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 
-use ch_linux::file::OFlags;
-use ch_linux::in_root;
+use ch_linux::file::{self, OFlags};
 use ch_linux::mount::{self, Attributes, Depth, FileSystem, Propagation};
 use ch_linux::namespace::{self, Kinds};
 use ch_linux::reexec::{Invocation, Program};
+use ch_linux::{in_root, xattr};
 
 pub(crate) const STEP: Program = Program { name: "step", main };
 
@@ -140,6 +140,32 @@ fn act(step: &str) {
                 std::env::set_current_dir("d").unwrap();
             }
             fs::write("deepest", "").unwrap();
+        }
+        other => act_in_opt(other),
+    }
+}
+
+fn act_in_opt(step: &str) {
+    match step {
+        "chmod 640 /opt/fifo" => set_mode("/opt/fifo", 0o640),
+        "change all in /opt" => {
+            set_mode("/opt/fifo", 0o600);
+            set_mode("/opt/dir", 0o711);
+            fs::write("/opt/full", "").unwrap();
+            fs::write("/opt/big", "longer").unwrap();
+            let big = fs::File::open("/opt/big").unwrap();
+            xattr::set(big, b"user.other", b"new").unwrap();
+            let opt = file::open_directory("/opt".as_ref()).unwrap();
+            file::set_modified_at(opt, "link", file::Time::default()).unwrap();
+        }
+        "replace what is in /opt" => {
+            for name in ["fifo", "link", "big"] {
+                fs::remove_file(Path::new("/opt").join(name)).unwrap();
+            }
+            fs::write("/opt/fifo", "a file now").unwrap();
+            std::os::unix::fs::symlink("elsewhere", "/opt/link").unwrap();
+            fs::remove_dir("/opt/dir").unwrap();
+            fs::create_dir("/opt/dir").unwrap();
         }
         other => panic!("unknown step {other:?}"),
     }
