@@ -2,12 +2,14 @@
 
 use ch_container::{Stop, Stream};
 use ch_dockerfile::File;
+use ch_dockerfile::ast::Command;
 use ch_linux::reexec::Executable;
 use ch_oci::Reference;
 use ch_storage::{ImageRecord, Storage};
 use ch_transfer::PullError;
 
-use crate::error::BuildError;
+use crate::context::ignore;
+use crate::error::{BuildError, Problem};
 use crate::plan::Plan;
 use crate::schedule::Schedule;
 use crate::{Event, Options};
@@ -57,5 +59,31 @@ pub fn build(
     events: &dyn Fn(Event),
 ) -> Result<Built, BuildError> {
     let plan = Plan::new(file, options)?;
+    check_ignore_file(&plan, options)?;
     Schedule::new(context, options, &plan, events).run()
+}
+
+/// Refuses to copy out of a context of which something is to be ignored.
+fn check_ignore_file(plan: &Plan<'_>, options: &Options) -> Result<(), BuildError> {
+    let Some(context) = &options.context else {
+        return Ok(());
+    };
+    let mut instructions = plan
+        .stages
+        .iter()
+        .flat_map(|planned| &planned.stage.instructions);
+    let Some(copy) = instructions.find(|it| matches!(it.command, Command::Copy(_))) else {
+        return Ok(());
+    };
+    let found = ignore::find(context, options.dockerfile.as_deref());
+    let refusal = match found {
+        Ok(None) => return Ok(()),
+        Ok(Some(path)) => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let hint = format!("without {name}, COPY would see what it excludes");
+            BuildError::from(Problem::NotSupported(name.into_owned())).with_any_hint(Some(hint))
+        }
+        Err(error) => Problem::files("can't read what the context ignores")(error).into(),
+    };
+    Err(refusal.at(&plan.file.source, copy.header.span))
 }

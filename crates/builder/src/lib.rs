@@ -34,3 +34,4 @@ pub use event::{Event, Mark};
 pub use fakeroot::{ForceCommand, ForceCommandError};
 pub use name::{NoNameError, inferred_name};
 pub use options::{BuildArgument, Cache, NoValueError, Options};
+pub use stage::DEFAULT_PATH;

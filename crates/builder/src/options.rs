@@ -15,6 +15,8 @@ pub struct Options {
     pub names: Vec<Reference>,
     /// The directory that `COPY` reads; `None` if there is none.
     pub context: Option<PathBuf>,
+    /// Where the Dockerfile is, if it is a file; what is to be ignored may stand beside it.
+    pub dockerfile: Option<PathBuf>,
     /// `--build-arg`, in order; a later one of the same name wins.
     pub build_arguments: Vec<BuildArgument>,
     /// Variables of the host; those of [`PASS_THROUGH`] are handed on to `RUN`.

@@ -10,8 +10,7 @@ use crate::plan;
 use crate::scope::Scope;
 
 /// What a process finds as `PATH` where the image has none.
-pub(crate) const DEFAULT_PATH: &str =
-    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The shell of shell forms where nobody chose one.
 const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];

@@ -11,6 +11,7 @@
 pub(crate) mod contents;
 pub(crate) mod destination;
 pub(crate) mod error;
+pub(crate) mod ignore;
 pub(crate) mod pattern;
 pub(crate) mod resolve;
 pub(crate) mod scan;

@@ -3,6 +3,7 @@
 //!
 //! Pure. Errors found here come before anything is pulled or created.
 
+mod operands;
 mod supported;
 
 use ch_dockerfile::Word;
@@ -77,6 +78,7 @@ impl<'a> Plan<'a> {
         let stages = needed(stages, last);
         for planned in &stages {
             supported::check(file, planned.stage)?;
+            operands::check(file, planned.stage)?;
         }
         Ok(Self {
             file,

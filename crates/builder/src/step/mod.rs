@@ -2,7 +2,7 @@
 
 pub(crate) mod copy;
 pub(crate) mod metadata;
-mod port;
+pub(crate) mod port;
 pub(crate) mod run;
-mod signal;
+pub(crate) mod signal;
 pub(crate) mod workdir;

@@ -132,6 +132,7 @@ impl Fixture {
         Options {
             names: vec![reference("built")],
             context: Some(self.path("")),
+            dockerfile: Some(self.path("Dockerfile")),
             build_arguments: Vec::new(),
             host_environment: Vec::new(),
             cache: Cache::Enabled,

@@ -20,6 +20,14 @@ pub(crate) const CASES: &[Case] = &[
     ("words_without_meaning_are_refused", meaningless),
     ("sources_that_are_not_there_are_named", sources),
     ("unused_build_arguments_are_refused", arguments),
+    (
+        "a_context_with_an_ignore_file_is_not_copied_from",
+        ignore_file,
+    ),
+    (
+        "operands_without_meaning_are_told_before_the_first_step",
+        operands,
+    ),
     ("advice_is_given_where_it_helps", advice),
 ];
 
@@ -160,7 +168,7 @@ fn advice(fixture: &Fixture) {
         emulation: Mode::None,
         ..fixture.options()
     };
-    assert_eq!(hint(&none).as_deref(), Some("--force may fix it"));
+    assert_eq!(hint(&none).as_deref(), Some("--force=seccomp may fix it"));
     assert_eq!(
         hint(&Options {
             advise_force: false,
@@ -169,4 +177,32 @@ fn advice(fixture: &Fixture) {
         None
     );
     assert_eq!(hint(&fixture.options()), None);
+}
+
+fn ignore_file(fixture: &Fixture) {
+    fixture.write("f", "f");
+    fixture.write(".dockerignore", "secret\n");
+    let outcome = fixture.build("FROM base\nRUN echo expensive\nCOPY . /c\n");
+    let error = outcome.bad();
+    let want = "not yet supported: .dockerignore\n";
+    assert!(error.starts_with(want), "{error}");
+    assert!(error.contains("COPY . /c"), "{error}");
+    assert_eq!(outcome.transcript, "");
+    fixture.build("FROM base\nRUN true\n").good();
+    fixture.write("Dockerfile.dockerignore", "# nothing\n");
+    fixture.build("FROM base\nCOPY . /c\n").good();
+}
+
+fn operands(fixture: &Fixture) {
+    for (line, want) in [
+        ("STOPSIGNAL FOO", "invalid signal: FOO"),
+        ("EXPOSE 80 \"x\"", "invalid containerPort: x"),
+    ] {
+        let outcome = fixture.build(&format!("FROM base\nRUN echo expensive\n{line}\n"));
+        assert!(outcome.bad().starts_with(want), "{}", outcome.bad());
+        assert_eq!(outcome.transcript, "", "{line}");
+    }
+    let outcome = fixture.build("FROM base\nENV S=FOO\nSTOPSIGNAL $S\n");
+    assert!(outcome.bad().starts_with("invalid signal: FOO"));
+    assert!(outcome.transcript.contains("ENV S=FOO"));
 }

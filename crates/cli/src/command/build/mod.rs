@@ -87,7 +87,7 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         names.push(reference(&name)?);
     }
     let name = names[0].to_string();
-    let options = options::options(arguments, names, directory, context)?;
+    let options = options::options(arguments, names, directory, dockerfile.path, context)?;
     ch_builder::check(&file, &options).map_err(advised)?;
     if arguments.parse_only {
         return Ok(());

@@ -36,6 +36,7 @@ pub(super) fn options(
     arguments: &BuildArgs,
     names: Vec<Reference>,
     directory: PathBuf,
+    dockerfile: Option<PathBuf>,
     context: &Context,
 ) -> Result<Options, Failure> {
     let environment = &context.environment;
@@ -53,6 +54,7 @@ pub(super) fn options(
     Ok(Options {
         names,
         context: Some(directory),
+        dockerfile,
         build_arguments: build_arguments.collect::<Result<_, _>>()?,
         host_environment: host_environment.collect(),
         cache: match context.common.cache_mode(environment)? {

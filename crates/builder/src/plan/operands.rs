@@ -1,0 +1,44 @@
+//! Operands that can have no meaning, whatever the variables are: better told before the first step
+//! than after hours of them. A word with a `$` in it is judged when its turn comes.
+
+use ch_dockerfile::ast::{Command, File, Stage};
+
+use crate::error::{BuildError, Problem};
+use crate::plan;
+use crate::scope::Scope;
+use crate::step::{port, signal};
+
+/// Refuses a stage with such an operand.
+pub(super) fn check(file: &File, stage: &Stage) -> Result<(), BuildError> {
+    for instruction in &stage.instructions {
+        check_command(file, &instruction.command)
+            .map_err(|error| error.at(&file.source, instruction.header.span))?;
+    }
+    Ok(())
+}
+
+fn check_command(file: &File, command: &Command) -> Result<(), BuildError> {
+    let expand = |keyword, text| plan::expand(file, keyword, text, &Scope::default());
+    match command {
+        Command::StopSignal(word) if is_known(&word.text) => {
+            let text = expand("STOPSIGNAL", &word.text)?.text;
+            if !signal::is_signal(&text) {
+                return Err(Problem::Signal(text).into());
+            }
+        }
+        Command::Expose(words) => {
+            for word in words.iter().filter(|word| is_known(&word.text)) {
+                for text in expand("EXPOSE", &word.text)?.text.split_whitespace() {
+                    port::ports(text)?;
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether no variable has a say in it.
+fn is_known(text: &str) -> bool {
+    !text.contains('$')
+}
