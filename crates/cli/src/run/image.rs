@@ -1,7 +1,7 @@
 //! Which image is meant: one of the storage directory, or a directory of the host.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -12,11 +12,9 @@ use ch_oci::{ImageConfig, Reference};
 use ch_rootfs::{MountPoints, PlaceKind, mount_directory, mount_image};
 use ch_storage::{ImageRecord, Storage};
 
+use super::form::{self, Form};
 use super::options::Options;
 use crate::failure::{Failure, advised};
-
-/// First bytes of a SquashFS archive.
-const SQUASHFS_MAGIC: &[u8] = b"hsqs";
 
 /// What will be the container's root.
 #[derive(Debug)]
@@ -127,19 +125,24 @@ fn directory(path: &Path, options: &Options, storage_path: &Path) -> Result<Imag
         let message = "can't run directory images from storage (hint: run by name)";
         return Err(Failure::new(message));
     }
+    if form::is_layout(&real) {
+        return Err(not_run(path, "an OCI archive"));
+    }
     Ok(Image::Directory(real))
 }
 
 /// What a file is that is no directory, as an error.
 fn other(path: &Path, is_file: bool) -> Failure {
-    let mut start = [0; SQUASHFS_MAGIC.len()];
-    let squashfs = is_file
-        && File::open(path)
-            .and_then(|mut file| file.read_exact(&mut start))
-            .is_ok()
-        && start == SQUASHFS_MAGIC;
-    if squashfs {
-        return Failure::not_yet("SquashFS images");
+    match is_file.then(|| form::of_file(path)).flatten() {
+        Some(Form::SquashFs) => Failure::not_yet("SquashFS images"),
+        Some(Form::Oci) => not_run(path, "an OCI archive"),
+        Some(Form::Docker) => not_run(path, "a Docker archive"),
+        None => Failure::new(format_args!("unknown image type: {}", path.display())),
     }
-    Failure::new(format_args!("unknown image type: {}", path.display()))
+}
+
+/// An image in a form for transport.
+fn not_run(path: &Path, what: &str) -> Failure {
+    let hint = "ch-convert can't unpack it yet; pull the image from its registry instead";
+    Failure::new(format_args!("can't run {}: it is {what}", path.display())).with_hint(hint)
 }

@@ -4,6 +4,7 @@
 //! runs this process must have one thread only, because the kernel gives a namespace of users to no
 //! other; so nothing here starts one.
 
+mod form;
 mod image;
 mod options;
 mod wishes;

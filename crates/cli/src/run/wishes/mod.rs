@@ -122,6 +122,9 @@ impl Wishes<'_> {
         if self.as_configured() {
             inherited.retain(|(name, _)| KEPT.iter().any(|kept| name == kept));
             inherited.extend(config.clone().unwrap_or_default());
+            if !inherited.iter().any(|(name, _)| name == environment::PATH) {
+                inherited.push((environment::PATH.into(), ch_builder::DEFAULT_PATH.into()));
+            }
         }
         let edits = self
             .options

@@ -69,6 +69,25 @@ fn v_run_18_the_images_variables_replace_the_callers_only_without_a_command() {
 }
 
 #[test]
+fn an_image_without_a_path_gets_that_of_run() {
+    let config = CONFIG.replace(r#", "PATH=/bin""#, "");
+    let path = |options: &Options| {
+        let variables = spec(options, Some(&config)).unwrap().environment.inherited;
+        let found = variables.into_iter().find(|(name, _)| name == "PATH");
+        found.map(|(_, value)| value)
+    };
+    assert_eq!(
+        path(&Options::default()),
+        Some(ch_builder::DEFAULT_PATH.into())
+    );
+    let options = Options {
+        command: vec!["env".into()],
+        ..Options::default()
+    };
+    assert_eq!(path(&options), None, "the caller's, and it has none");
+}
+
+#[test]
 fn nothing_to_run_is_an_error() {
     for config in [None, Some(r#"{"architecture": "amd64", "os": "linux"}"#)] {
         let failure = spec(&Options::default(), config).unwrap_err();
