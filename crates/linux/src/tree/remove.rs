@@ -2,6 +2,7 @@
 //!
 //! Invariants: no link is followed and no other file system entered; at most one directory besides the
 //! top is open at any time, however deep the tree; what is left after an interruption is a smaller tree.
+//! Several may remove one tree at once: what the others have removed is gone, and the last one finishes.
 
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
@@ -47,7 +48,8 @@ impl Budget {
 ///
 /// Directories that their mode closes even to the owner are opened on the way. To go deep without a
 /// descriptor or a stack frame per level, a directory found below the second level is moved up into the top of the
-/// tree and emptied there: names of the moved ones are numbers after a prefix nobody else uses.
+/// tree and emptied there, under a number after a prefix of this removal's own: of two at once each must know whose
+/// directory a name stands for. Something that others put in the way meanwhile is theirs to remove.
 pub fn remove(
     parent: &Directory,
     name: impl AsRef<OsStr>,
@@ -58,7 +60,7 @@ pub fn remove(
         return Ok(true);
     };
     if attributes.kind != Kind::Directory {
-        parent.remove_file(name)?;
+        absent_is_fine(parent.remove_file(name))?;
         budget.spend();
         return Ok(true);
     }
@@ -68,18 +70,20 @@ pub fn remove(
     let removal = Removal {
         device: attributes.identity.0,
         top,
+        prefix: format!(".removing-{}", crate::boot::unique()),
     };
     if !removal.empty_top(budget)? {
         return Ok(false);
     }
-    absent_is_fine(parent.remove_directory(name))?;
     budget.spend();
-    Ok(true)
+    is_gone(parent.remove_directory(name))
 }
 
 struct Removal {
     device: u64,
     top: Directory,
+    /// Of the names that directories get which are moved up.
+    prefix: String,
 }
 
 impl Removal {
@@ -100,7 +104,9 @@ impl Removal {
                         if !self.empty_child(&entry.name, &mut moved, budget)? {
                             return Ok(false);
                         }
-                        absent_is_fine(self.top.remove_directory(&entry.name))?;
+                        if !is_gone(self.top.remove_directory(&entry.name))? {
+                            return Ok(false);
+                        }
                     }
                     _ => absent_is_fine(self.top.remove_file(&entry.name))?,
                 }
@@ -140,20 +146,14 @@ impl Removal {
         name: &OsStr,
         moved: &mut u64,
     ) -> Result<(), SyscallError> {
-        match child.remove_directory(name) {
-            Err(error) if matches!(error.errno(), Some(Errno::NOTEMPTY | Errno::EXIST)) => {}
-            other => return absent_is_fine(other),
+        if is_gone(child.remove_directory(name))? {
+            return Ok(());
         }
         // Moving a directory to another parent writes its `..`: needs write permission on itself.
         drop(open_up(child, name)?);
-        loop {
-            let up = format!(".removing-{moved}");
-            *moved += 1;
-            match child.rename_new(name, &self.top, &up) {
-                Err(error) if error.errno() == Some(Errno::EXIST) => {}
-                other => return absent_is_fine(other),
-            }
-        }
+        let up = format!("{}-{moved}", self.prefix);
+        *moved += 1;
+        absent_is_fine(child.rename_new(name, &self.top, &up))
     }
 
     fn check_device(&self, directory: &Directory) -> Result<(), SyscallError> {
@@ -194,5 +194,13 @@ fn absent_is_fine(result: Result<(), SyscallError>) -> Result<(), SyscallError> 
     match result {
         Err(error) if error.errno() == Some(Errno::NOENT) => Ok(()),
         other => other,
+    }
+}
+
+/// Whether a directory is gone that was to be removed; not, if there is something in it.
+fn is_gone(result: Result<(), SyscallError>) -> Result<bool, SyscallError> {
+    match result {
+        Err(error) if matches!(error.errno(), Some(Errno::NOTEMPTY | Errno::EXIST)) => Ok(false),
+        other => absent_is_fine(other).map(|()| true),
     }
 }

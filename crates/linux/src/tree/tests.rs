@@ -113,3 +113,35 @@ fn modes_do_not_depend_on_the_umask_and_links_are_not_opened() {
     assert!(top.file("file-link").is_err());
     assert_eq!(top.link_target("link").unwrap(), Path::new("open"));
 }
+
+/// A tree with enough levels and branches for two to meet everywhere in it.
+fn plant(parent: &Directory, levels: u32) {
+    for name in ["a", "b", "c"] {
+        parent.write(format!("file-{name}"), 0o600, b"").unwrap();
+        let child = parent.make_directory(name, 0o700).unwrap();
+        if levels > 1 {
+            plant(&child, levels - 1);
+        }
+    }
+}
+
+#[test]
+fn several_remove_one_tree_without_getting_into_each_others_way() {
+    const ROUNDS: u32 = 40;
+    let (_temporary, top) = top();
+    for round in 0..ROUNDS {
+        plant(&top.make_directory("shared", 0o700).unwrap(), 4);
+        let start = std::sync::Barrier::new(4);
+        let mut budgets = [Budget::UNLIMITED; 4];
+        std::thread::scope(|scope| {
+            for budget in &mut budgets {
+                scope.spawn(|| {
+                    start.wait();
+                    remove(&top, "shared", budget).unwrap_or_else(|e| panic!("round {round}: {e}"));
+                });
+            }
+        });
+        assert!(remove(&top, "shared", &mut Budget::UNLIMITED.clone()).unwrap());
+    }
+    assert!(top.entries().unwrap().is_empty());
+}
