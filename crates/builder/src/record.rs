@@ -12,7 +12,7 @@ use crate::key::KeyHash;
 use crate::stage::Stage;
 
 /// The state before the first instruction on `image`.
-pub(crate) fn first_state(image: &ImageRecord) -> StateId {
+pub fn first_state(image: &ImageRecord) -> StateId {
     let mut key = KeyHash::new("FROM 1");
     key.field("identity", &image.identity);
     if image.incomplete {

@@ -15,9 +15,12 @@ pub(crate) use settings::{ProgressMode, Settings, Verbosity, WhenColour};
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::os::unix::fs::FileTypeExt as _;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use indicatif::MultiProgress;
 
@@ -231,6 +234,13 @@ impl Terminal {
         .map_err(|error| output_failure(&error))
     }
 
+    /// Ends this process silently if nobody reads its standard output any more, as a write to it would.
+    pub(crate) fn die_if_unread(&self) {
+        if is_unread(io::stdout().as_fd()) {
+            ch_linux::signal::die_of(ch_linux::signal::Signal::PIPE);
+        }
+    }
+
     /// Prints one message, if the verbosity allows.
     pub(crate) fn message(&self, kind: Kind, text: &str) {
         if self.verbosity < kind.threshold() {
@@ -273,10 +283,34 @@ impl Terminal {
     }
 }
 
+/// Whether `output` is a pipe whose reader went away; the kernel reports that as an event of reading.
+fn is_unread(output: BorrowedFd<'_>) -> bool {
+    let path = format!("/proc/self/fd/{}", output.as_raw_fd());
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+        && ch_linux::process::wait_readable(&[output], Some(Duration::ZERO))
+            .is_ok_and(|happened| happened == [true])
+}
+
 /// A reader that went away wants silence; anything else is worth a message.
 fn output_failure(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
         ch_linux::signal::die_of(ch_linux::signal::Signal::PIPE);
     }
     Failure::new(format_args!("can't write output: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_pipe_without_a_reader_is_unread() {
+        let (reader, writer) = io::pipe().unwrap();
+        (&writer).write_all(b"x").unwrap();
+        assert!(!is_unread(writer.as_fd()));
+        drop(reader);
+        assert!(is_unread(writer.as_fd()));
+        let file = tempfile::tempfile().unwrap();
+        assert!(!is_unread(file.as_fd()));
+    }
 }

@@ -124,6 +124,10 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     output.finish();
     if built.is_err() {
         context.interrupt.die_if_interrupted(&context.terminal);
+        // A command may have written to our own standard output and died of that.
+        if !output.is_needed() {
+            context.terminal.die_if_unread();
+        }
     }
     let built = built.map_err(advised)?;
     storage.commit()?;

@@ -71,11 +71,11 @@ fn line(name: &str, width: usize, changed: Option<Timestamp>) -> String {
     }
 }
 
-/// What is known about one image, here and unless `local` in its registry. What is known here is printed
+/// What is known about one image, here and unless `local` or offline in its registry. What is known here is printed
 /// even if the registry can't be reached.
 fn details(image: &Reference, local: bool, context: &Context) -> Done {
     context.terminal.output(local_lines(image, context)?)?;
-    if local {
+    if local || context.common.registry.offline(&context.environment) {
         return Ok(());
     }
     let remote = image.remote(&context.registry_defaults()?);
@@ -92,10 +92,7 @@ fn local_lines(image: &Reference, context: &Context) -> Result<String, Failure> 
         None => None,
     };
     let local = record.as_ref().map_or("no".to_owned(), in_storage);
-    let state = record.as_ref().and_then(|record| record.state.as_ref());
-    let cached = state.map_or("no".to_owned(), |state| {
-        format!("yes (state ID {})", state.to_string()[..4].to_uppercase())
-    });
+    let cached = record.as_ref().map_or("no".to_owned(), in_cache);
     let name = record.as_ref().map_or(image, |record| &record.name);
     Ok(format!(
         "details of image:    {name}\nin local storage:    {local}\nin build cache:      {cached}\n"
@@ -115,6 +112,15 @@ fn in_storage(record: &ImageRecord) -> String {
     };
     let time = ctime(record.created, &TimeZone::system());
     format!("yes ({architecture}),{incomplete} modified: {time}")
+}
+
+/// `yes (state ID 5B2A)`: where the build that made it ended, or where one that starts from it begins.
+fn in_cache(record: &ImageRecord) -> String {
+    let state = match &record.state {
+        Some(state) => state.clone(),
+        None => ch_builder::first_state(record),
+    };
+    format!("yes (state ID {})", state.short())
 }
 
 /// `time` as the C library prints it.
@@ -137,6 +143,32 @@ mod tests {
         for (time, expected) in cases {
             assert_eq!(ctime(time.parse().unwrap(), &TimeZone::UTC), expected);
         }
+    }
+
+    #[test]
+    fn every_image_here_is_in_the_build_cache() {
+        let pulled = ImageRecord {
+            name: "a".parse().unwrap(),
+            origin: ch_storage::ImageOrigin::Pull,
+            identity: "sha256:0".to_owned(),
+            config: Vec::new(),
+            manifest: None,
+            index: None,
+            source: None,
+            mirror: None,
+            state: None,
+            layers: Vec::new(),
+            created: Timestamp::UNIX_EPOCH,
+            incomplete: false,
+        };
+        let first = ch_builder::first_state(&pulled);
+        let shown = in_cache(&pulled);
+        assert_eq!(shown, format!("yes (state ID {})", first.short()));
+        let built = ImageRecord {
+            state: Some(ch_storage::StateId::new(&ch_oci::Digest::of(b"other"))),
+            ..pulled
+        };
+        assert_ne!(in_cache(&built), shown);
     }
 
     #[test]

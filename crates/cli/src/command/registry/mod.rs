@@ -111,7 +111,7 @@ impl RegistryArgs {
     }
 
     /// `--offline` or `$CH_IMAGE_OFFLINE`.
-    fn offline(&self, environment: &Environment) -> bool {
+    pub(crate) fn offline(&self, environment: &Environment) -> bool {
         let variable = environment.text(environment::CH_IMAGE_OFFLINE);
         self.offline || matches!(variable.as_deref(), Some("1" | "yes" | "true"))
     }
