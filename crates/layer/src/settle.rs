@@ -3,6 +3,10 @@
 //! An archive may leave out directories that lower layers have, remove names of directories that none
 //! has, and link to files of lower layers. In a layer directory the first would change attributes,
 //! the second would be ghosts that can be listed but not looked at, and the third is impossible.
+//!
+//! Such a layer is named after those below it even where nothing had to be adjusted. That is known only
+//! once they are there, and whether it is the same elsewhere depends on what is below there: a name that
+//! others share would then be a promise that only one look has kept.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

@@ -24,6 +24,34 @@ fn replacing() -> Vec<Vector> {
             Tree("d d 700 @9\nd/f f 644"),
         ),
         (
+            "V-tar-54-attributes",
+            of([
+                directory("d")
+                    .pax("SCHILY.xattr.user.a", "1")
+                    .pax("SCHILY.xattr.user.b", "1"),
+                file("d/f", ""),
+                directory("d").pax("SCHILY.xattr.user.b", "2"),
+            ]),
+            Tree("d d 755 user.b=2\nd/f f 644"),
+        ),
+        (
+            "V-tar-54-opaque",
+            of([
+                file("d/.wh..wh..opq", ""),
+                directory("d").pax("SCHILY.xattr.user.a", "1"),
+                directory("d"),
+            ]),
+            Tree("d d 755 user.overlay.opaque=y"),
+        ),
+        (
+            "V-tar-101-attributes",
+            of([
+                file("f", "x").pax("SCHILY.xattr.user.a", "1"),
+                hard_link("h", "f"),
+            ]),
+            Tree("f f 644 \"x\"\nh f 644 \"x\" =f"),
+        ),
+        (
             "V-tar-55",
             of([directory("d"), file("d/sub/f", ""), file("d", "x")]),
             Tree("d f 644 \"x\""),

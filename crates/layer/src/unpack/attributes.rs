@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use ch_linux::file::{self, Time};
 use ch_linux::{SyscallError, xattr};
-use ch_ownership::{Kept, OWNERS_FILE, Override, Owner, Place, kept_form};
+use ch_ownership::{Kept, OVERRIDE_STAT, OWNERS_FILE, Override, Owner, Place, kept_form};
 
 use crate::tar;
 
@@ -33,6 +33,14 @@ impl<'a> OwnersFile<'a> {
     pub(super) fn remember(&mut self, path: &[u8], owner: &Owner) -> Result<(), SyscallError> {
         if owner == &Owner::default() {
             return Ok(());
+        }
+        self.write(&ch_ownership::line(path, owner))
+    }
+
+    /// Remembers `owner` instead of what was said of the object at `path`; what is below stays.
+    pub(super) fn replace(&mut self, path: &[u8], owner: &Owner) -> Result<(), SyscallError> {
+        if self.file.is_none() {
+            return self.remember(path, owner);
         }
         self.write(&ch_ownership::line(path, owner))
     }
@@ -92,6 +100,24 @@ impl<'a> Wanted<'a> {
         let kept =
             |(name, value): &&(Vec<u8>, Vec<u8>)| matches!(kept_form(name, value), Kept::As(..));
         self.member.iter().filter(kept).cloned().collect()
+    }
+
+    /// Removes what an earlier member gave an open file or directory and this one does not, but not
+    /// what steers overlayfs.
+    pub(super) fn remove_others(&self, fd: impl AsFd) -> Result<(), SyscallError> {
+        let wanted = |on_disk: &[u8]| {
+            let is_it = |(name, value): &(Vec<u8>, Vec<u8>)| matches!(kept_form(name, value), Kept::As(name, _) if *name == *on_disk);
+            self.member.iter().any(is_it)
+        };
+        for name in xattr::names(&fd)? {
+            let escaped = name.starts_with(b"user.overlay.overlay.");
+            let steers = name.starts_with(b"user.overlay.") && !escaped;
+            let given = name.starts_with(b"user.") && !steers && name != OVERRIDE_STAT;
+            if given && !wanted(&name) {
+                xattr::remove(&fd, &name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sets them on an open file or directory; returns those that it cannot carry, and by which

@@ -52,10 +52,19 @@ impl<'a> Room<'a> {
         }
     }
 
-    /// Counts bytes that are about to be written.
+    /// Counts an object that is about to be made.
+    pub(super) fn take_object(&mut self) -> Result<(), RoomError> {
+        self.objects += 1;
+        self.watch()
+    }
+
+    /// Counts bytes that were written, holes left out: the member's size says nothing of what it takes.
     pub(super) fn take(&mut self, bytes: u64) -> Result<(), RoomError> {
         self.bytes += bytes;
-        self.objects += 1;
+        self.watch()
+    }
+
+    fn watch(&mut self) -> Result<(), RoomError> {
         if self.bytes < BYTES_UNWATCHED && self.objects < OBJECTS_UNWATCHED {
             return Ok(());
         }
@@ -82,15 +91,25 @@ pub(super) enum RoomError {
     Unknown(SyscallError),
 }
 
+/// What was written of a piece of a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    /// Where the last of it ends; 0 if there is nothing.
+    pub(super) end: u64,
+    /// How many bytes.
+    pub(super) bytes: u64,
+}
+
 /// Writes `bytes` at `place` of an empty file, leaving out blocks of zeros, and zeros where blocks are
-/// only in part among `bytes`. Gives the end of what was written, if that is not nothing.
-pub(super) fn write(file: &File, place: u64, bytes: &[u8]) -> io::Result<Option<u64>> {
-    let mut end = None;
+/// only in part among `bytes`.
+pub(super) fn write(file: &File, place: u64, bytes: &[u8]) -> io::Result<Written> {
+    let mut written = Written::default();
     let mut put = |from: usize, to: usize| {
         if from == to {
             return Ok(());
         }
-        end = Some(place + to as u64);
+        written.end = place + to as u64;
+        written.bytes += (to - from) as u64;
         file.write_all_at(&bytes[from..to], place + from as u64)
     };
     // Blocks are counted from the start of the file, as the file system does.
@@ -106,7 +125,7 @@ pub(super) fn write(file: &File, place: u64, bytes: &[u8]) -> io::Result<Option<
         next = (next + HOLE).min(bytes.len());
     }
     put(start, bytes.len())?;
-    Ok(end)
+    Ok(written)
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
@@ -149,7 +168,10 @@ mod tests {
         let mut room = Room::new(fd.as_fd(), KeepFree::Bytes(u64::MAX));
         assert!(room.take(BYTES_UNWATCHED - 1).is_ok());
         assert!(matches!(room.take(1), Err(RoomError::Full(_))));
-        assert!(room.take(0).is_ok());
+        for _ in 1..OBJECTS_UNWATCHED {
+            assert!(room.take_object().is_ok());
+        }
+        assert!(matches!(room.take_object(), Err(RoomError::Full(_))));
         assert!(matches!(
             room.take(BYTES_UNWATCHED),
             Err(RoomError::Full(_))

@@ -202,7 +202,7 @@ impl<'a> Unpacker<'a> {
         member: &mut Member,
         reader: &mut Reader<&mut dyn BufRead>,
     ) -> Result<(), MemberError> {
-        self.room.take(member.size)?;
+        self.room.take_object()?;
         let name = name::clean(&member.path, AboveRoot::Refused)?;
         if member.kind == tar::Kind::File && name.ends_in_slash {
             if member.size > 0 {

@@ -80,15 +80,12 @@ impl Unpacker<'_> {
     ) -> Result<(), MemberError> {
         let file = self.new_file(parent, last)?;
         let mut written = 0;
-        reader.content(|place, bytes| match content::write(&file, place, bytes) {
-            Ok(end) => {
-                written = end.unwrap_or(written);
-                Ok(())
-            }
-            Err(error) => {
-                let error = SyscallError::new("pwrite", place.to_string(), error);
-                Err(MemberError::Kernel(error))
-            }
+        let room = &mut self.room;
+        reader.content(|place, bytes| {
+            let piece = content::write(&file, place, bytes)
+                .map_err(|error| SyscallError::new("pwrite", place.to_string(), error))?;
+            written = written.max(piece.end);
+            room.take(piece.bytes).map_err(MemberError::from)
         })?;
         // Zeros at the end, in the archive or by its map, were not written.
         if written < member.size {
@@ -328,9 +325,15 @@ impl Unpacker<'_> {
         if wanted.has_forged() {
             self.warnings.add(Reason::ForgedAttribute, &member.path);
         }
+        if age == Age::Known {
+            wanted.remove_others(&fd)?;
+        }
         let (refused, on_disk) = wanted.set(fd)?;
-        self.owners
-            .remember(path, &leftover(place, said, refused))?;
+        let beside = leftover(place, said, refused);
+        match age {
+            Age::New => self.owners.remember(path, &beside)?,
+            Age::Known => self.owners.replace(path, &beside)?,
+        }
         Ok(on_disk)
     }
 
