@@ -329,7 +329,7 @@ fn unreachable(url: &Uri, source: io::Error) -> FetchError {
 }
 
 /// Host and port.
-fn address(url: &Uri) -> String {
+pub(crate) fn address(url: &Uri) -> String {
     format!("{}:{}", url.host().unwrap_or_default(), port(url))
 }
 

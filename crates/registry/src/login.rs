@@ -18,7 +18,7 @@ use ch_oci::RemoteReference;
 use crate::challenge::{self, Challenge, Demand};
 use crate::credentials::{Found, Vault};
 use crate::endpoint::{Endpoint, is_loopback};
-use crate::http::Http;
+use crate::http::{self, Http};
 use crate::secret::Secret;
 use crate::token::{self, Grant, Token};
 use crate::{Authentication, Credentials, FetchError, Notice, Options, PromptError};
@@ -257,7 +257,12 @@ fn obtain(
         }
         (Demand::Basic, Some(Credentials::Identity(_)) | None) => Ok(None),
         (Demand::Bearer { realm, parameters }, credentials) => {
-            require_https(context.endpoint, realm)?;
+            check_realm(
+                context.endpoint,
+                context.options,
+                realm,
+                credentials.is_some(),
+            )?;
             match token::fetch(context.http, realm, parameters, credentials)? {
                 Grant::Token(Token { header, until }) => Ok(Some((header, Some(until)))),
                 Grant::Refused => Ok(None),
@@ -266,49 +271,122 @@ fn obtain(
     }
 }
 
-/// The token server sees the password: it must be as well protected as the registry.
-fn require_https(endpoint: &Endpoint, realm: &str) -> Result<(), FetchError> {
+/// The token server sees the password: it must be as well protected as the registry, and what protects a
+/// plain registry on loopback does not protect a token server elsewhere.
+fn check_realm(
+    endpoint: &Endpoint,
+    options: &Options,
+    realm: &str,
+    carries_credentials: bool,
+) -> Result<(), FetchError> {
     let scheme = realm.split("://").next().unwrap_or_default();
-    let same_machine = || {
-        let url: Option<ureq::http::Uri> = realm.parse().ok();
-        url.is_some_and(|url| url.host().is_some_and(is_loopback)) && is_loopback(&endpoint.host)
-    };
-    if scheme.eq_ignore_ascii_case("https")
-        || scheme.eq_ignore_ascii_case("http") && (!endpoint.tls || same_machine())
-    {
+    if scheme.eq_ignore_ascii_case("https") {
         return Ok(());
     }
-    Err(FetchError::TokenNotHttps {
-        realm: realm.to_owned(),
-    })
+    let url: Option<ureq::http::Uri> = realm.parse().ok();
+    let on_loopback = url
+        .as_ref()
+        .is_some_and(|url| url.host().is_some_and(is_loopback));
+    let plain = scheme.eq_ignore_ascii_case("http")
+        && (!endpoint.tls || on_loopback && is_loopback(&endpoint.host));
+    match url {
+        Some(url) if plain => {
+            if carries_credentials && !on_loopback && !options.plain_http {
+                let host = http::address(&url);
+                return Err(FetchError::PlainHttp { host });
+            }
+            Ok(())
+        }
+        _ => Err(FetchError::TokenNotHttps {
+            realm: realm.to_owned(),
+        }),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn token_servers_of_encrypted_registries_are_encrypted() {
-        let endpoint = |tls, host: &str| Endpoint {
-            tls,
+    /// Name, registry, realm, error without and with credentials.
+    const TABLE: &[(&str, &str, &str, &str, &str)] = &[
+        ("https", "https://r.x", "https://a/t", "", ""),
+        (
+            "V-cmd-63",
+            "https://r.x",
+            "http://a/t",
+            "token server is not HTTPS: http://a/t",
+            "token server is not HTTPS: http://a/t",
+        ),
+        (
+            "encrypted registry, token server on loopback",
+            "https://r.x",
+            "http://localhost/t",
+            "token server is not HTTPS: http://localhost/t",
+            "token server is not HTTPS: http://localhost/t",
+        ),
+        (
+            "encrypted registry and token server on loopback",
+            "https://localhost",
+            "http://127.0.0.1:5001/t",
+            "",
+            "",
+        ),
+        (
+            "plain registry, token server on loopback",
+            "http://localhost",
+            "http://[::1]:5001/t",
+            "",
+            "",
+        ),
+        (
+            "plain registry, token server on another machine",
+            "http://localhost",
+            "http://192.0.2.2:5001/t",
+            "",
+            "credentials are not sent over plain HTTP: 192.0.2.2:5001",
+        ),
+        (
+            "plain registry, token server that looks like loopback",
+            "http://localhost",
+            "http://localhost@a/t",
+            "",
+            "credentials are not sent over plain HTTP: a:80",
+        ),
+        (
+            "other scheme",
+            "http://r.x",
+            "file:///a",
+            "token server is not HTTPS: file:///a",
+            "token server is not HTTPS: file:///a",
+        ),
+    ];
+
+    fn check(registry: &str, realm: &str, plain_http: bool, carries_credentials: bool) -> String {
+        let (scheme, host) = registry.split_once("://").unwrap();
+        let endpoint = Endpoint {
+            tls: scheme == "https",
             host: host.to_owned(),
             port: 443,
         };
-        let table = [
-            ("V-cmd-63", endpoint(true, "r.x"), "http://a/t", false),
-            ("https", endpoint(true, "r.x"), "https://a/t", true),
-            ("plain registry", endpoint(false, "r.x"), "http://a/t", true),
-            ("other scheme", endpoint(false, "r.x"), "file:///a", false),
-        ];
-        for (name, endpoint, realm, good) in table {
-            let result = require_https(&endpoint, realm);
-            assert_eq!(result.is_ok(), good, "{name}");
-            if let Err(error) = result {
-                assert_eq!(
-                    error.to_string(),
-                    format!("token server is not HTTPS: {realm}")
-                );
-            }
+        let options = Options {
+            plain_http,
+            ..Options::default()
+        };
+        check_realm(&endpoint, &options, realm, carries_credentials)
+            .err()
+            .map_or_else(String::new, |error| error.to_string())
+    }
+
+    #[test]
+    fn token_servers_are_protected_as_what_they_are_told_requires() {
+        for (name, registry, realm, nobody, known) in TABLE {
+            assert_eq!(check(registry, realm, false, false), *nobody, "{name}");
+            assert_eq!(check(registry, realm, false, true), *known, "{name}");
+            assert_eq!(
+                check(registry, realm, true, true),
+                *nobody,
+                "{name}, --plain-http"
+            );
         }
     }
 }

@@ -322,3 +322,22 @@ fn a_challenge_from_elsewhere_is_not_answered() {
             .all(|asked| asked.header("authorization").is_none())
     );
 }
+
+#[test]
+fn a_password_does_not_go_to_a_plain_token_server_on_another_machine() {
+    let server = Server::start(|_, _| {
+        Reply::new(401, "").header(
+            "WWW-Authenticate",
+            "Bearer realm=\"http://192.0.2.2:5001/token\"",
+        )
+    });
+    let error = manifest(with_prompt(required(options()), "u", "p"), &server).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "credentials are not sent over plain HTTP: 192.0.2.2:5001"
+    );
+    assert_eq!(
+        error.hint().as_deref(),
+        Some("--plain-http if that is what you want")
+    );
+}
