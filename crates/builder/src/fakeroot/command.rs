@@ -6,6 +6,8 @@
 
 use std::str::FromStr;
 
+use super::here_document::HereDocument;
+
 /// A command, and the arguments that are put behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForceCommand {
@@ -90,43 +92,119 @@ const BEFORE_COMMAND: [&str; 12] = [
 
 /// Puts the arguments into shell text, behind each unquoted name in the place of a command.
 fn inject_shell(rules: &[ForceCommand], text: &str) -> Option<String> {
-    let mut out = String::with_capacity(text.len() + 64);
-    let mut changed = false;
-    let mut command_expected = true;
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        if matches!(c, ' ' | '\t') {
-            out.push(c);
-            rest = &rest[1..];
-        } else if matches!(c, '\n' | ';' | '&' | '|' | '(' | ')') {
-            out.push(c);
-            rest = &rest[1..];
-            command_expected = true;
-        } else if c == '#' {
-            let end = rest.find('\n').unwrap_or(rest.len());
-            out.push_str(&rest[..end]);
-            rest = &rest[end..];
-        } else {
-            let (word, after) = rest.split_at(word_length(rest));
-            out.push_str(word);
-            rest = after;
-            if command_expected
-                && rest.starts_with([' ', '\t'])
-                && let Some(rule) = rules.iter().find(|rule| rule.name == word)
-            {
-                changed = true;
-                for argument in &rule.arguments {
-                    out.push(' ');
-                    out.push_str(&quoted(argument));
-                }
-            }
-            command_expected &= BEFORE_COMMAND.contains(&word) || is_assignment(word);
-        }
-    }
-    changed.then_some(out)
+    let mut injector = Injector {
+        rules,
+        out: String::with_capacity(text.len() + 64),
+        changed: false,
+        command_expected: true,
+        command: Vec::new(),
+        of_command: Vec::new(),
+        awaited: Vec::new(),
+    };
+    injector.text(text);
+    injector.changed.then_some(injector.out)
 }
 
-/// Bytes of the shell word at the start of `text`, with its quoted parts.
+/// Shell text on its way from the author to the shell.
+struct Injector<'r, 't> {
+    rules: &'r [ForceCommand],
+    out: String,
+    changed: bool,
+    command_expected: bool,
+    /// The words of the current command so far.
+    command: Vec<&'t str>,
+    /// Here-documents of the current command.
+    of_command: Vec<HereDocument>,
+    /// Those of earlier commands of the line; their bodies follow the line.
+    awaited: Vec<(HereDocument, bool)>,
+}
+
+impl<'t> Injector<'_, 't> {
+    fn text(&mut self, text: &'t str) {
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let length = match c {
+                ' ' | '\t' => 1,
+                '\n' | ';' | '&' | '|' | '(' | ')' => {
+                    self.end_command();
+                    1
+                }
+                '#' => rest.find('\n').unwrap_or(rest.len()),
+                '<' if rest.starts_with("<<<") => 3,
+                _ => match HereDocument::parse(rest) {
+                    Some((document, length)) => {
+                        self.of_command.push(document);
+                        length
+                    }
+                    None => word_length(rest),
+                },
+            };
+            let (part, after) = rest.split_at(length);
+            self.out.push_str(part);
+            rest = after;
+            if c == '\n' {
+                rest = self.bodies(rest);
+            } else if !matches!(c, ' ' | '\t' | ';' | '&' | '|' | '(' | ')' | '#' | '<') {
+                self.word(part, after);
+            }
+        }
+    }
+
+    fn word(&mut self, word: &'t str, after: &str) {
+        if self.command_expected
+            && after.starts_with([' ', '\t'])
+            && let Some(rule) = self.rules.iter().find(|rule| rule.name == word)
+        {
+            self.changed = true;
+            for argument in &rule.arguments {
+                self.out.push(' ');
+                self.out.push_str(&quoted(argument));
+            }
+        }
+        self.command_expected &= BEFORE_COMMAND.contains(&word) || is_assignment(word);
+        if !self.command_expected {
+            self.command.push(word);
+        }
+    }
+
+    fn end_command(&mut self) {
+        let is_script = reads_script(&self.command);
+        let documents = self.of_command.drain(..);
+        self.awaited
+            .extend(documents.map(|document| (document, is_script)));
+        self.command.clear();
+        self.command_expected = true;
+    }
+
+    /// Takes the bodies that stand at the start of `text`. They are the author's data, unless a
+    /// shell gets them as its script.
+    fn bodies(&mut self, text: &'t str) -> &'t str {
+        let mut rest = text;
+        for (document, is_script) in std::mem::take(&mut self.awaited) {
+            // Without an end it is no here-document, but a shift in an arithmetic expression.
+            let Some((body, after)) = document.split(rest) else {
+                continue;
+            };
+            let script = is_script.then(|| inject_shell(self.rules, body)).flatten();
+            self.changed |= script.is_some();
+            self.out.push_str(script.as_deref().unwrap_or(body));
+            rest = after;
+        }
+        rest
+    }
+}
+
+/// Whether `command` is a shell that reads its script from standard input.
+fn reads_script(command: &[&str]) -> bool {
+    let Some((program, arguments)) = command.split_first() else {
+        return false;
+    };
+    let name = program.rsplit('/').next().unwrap_or_default();
+    let is_option = |word: &&str| word.starts_with('-') && !word.contains('c');
+    ["sh", "bash", "dash", "ash", "ksh", "zsh"].contains(&name) && arguments.iter().all(is_option)
+}
+
+/// Bytes of the shell word at the start of `text`, with its quoted parts; at least one.
 fn word_length(text: &str) -> usize {
     let mut quote = None;
     let mut characters = text.char_indices();
@@ -138,6 +216,7 @@ fn word_length(text: &str) -> usize {
             (None, '\'' | '"' | '`') => quote = Some(c),
             (Some(open), c) if open == c => quote = None,
             (None, ' ' | '\t' | '\n' | ';' | '&' | '|' | '(' | ')') => return at,
+            (None, '<') if at > 0 && text[at..].starts_with("<<") => return at,
             _ => {}
         }
     }
@@ -204,6 +283,40 @@ mod tests {
                 *want,
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn here_documents_are_the_authors_unless_a_shell_gets_them() {
+        let apt = "apt-get -o APT::Sandbox::User=root";
+        let unchanged = [
+            "cat > /s <<'EOS' && cat /s\napt-get y\nEOS\n",
+            "cat <<EOS\n; apt-get y\nEOS",
+            "cat<<\"E S\"|x\napt-get y\nE S\n",
+            "cat << \\EOS\napt-get y\nEOS\n",
+            "cat <<-EOS\n\tapt-get y\n\tEOS\n",
+            "cat <<A; cat <<B\napt-get y\nA\napt-get z\nB\n",
+            "bash -c 'cat' <<A\napt-get y\nA\n",
+            "sh script <<A\napt-get y\nA\n",
+        ];
+        let table = [
+            ("cat <<A\napt-get y\nA\nA y", "cat <<A\napt-get y\nA\nA y"),
+            ("cat <<A\nA\napt-get y", "cat <<A\nA\n@ y"),
+            (
+                "cat <<A && apt-get y\napt-get z\nA\n",
+                "cat <<A && @ y\napt-get z\nA\n",
+            ),
+            ("x <<<EOS\napt-get y\nEOS\n", "x <<<EOS\n@ y\nEOS\n"),
+            ("x $((1<<2))\napt-get y", "x $((1<<2))\n@ y"),
+            ("x '<<A'\napt-get y\nA\n", "x '<<A'\n@ y\nA\n"),
+            ("bash -e <<A\napt-get y\nA\n", "bash -e <<A\n@ y\nA\n"),
+            ("<<A bash\napt-get y\nA\n", "<<A bash\n@ y\nA\n"),
+        ];
+        let rows = unchanged.map(|text| (text, text)).into_iter().chain(table);
+        for (text, want) in rows {
+            let got = inject_shell(&ForceCommand::defaults(), text);
+            let got = got.unwrap_or_else(|| text.to_owned());
+            assert_eq!(got, want.replace('@', apt), "{text}");
         }
     }
 

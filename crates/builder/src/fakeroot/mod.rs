@@ -5,6 +5,7 @@
 
 mod advice;
 mod command;
+mod here_document;
 
 pub(crate) use advice::applies as advice_applies;
 pub(crate) use command::inject;
