@@ -97,6 +97,9 @@ pub enum Problem {
     /// `COPY` failed.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// What `COPY` wrote may not be what it was looked up by.
+    #[error("can't COPY: a source changed while it was copied")]
+    SourceChanged,
     /// The directory of `WORKDIR` can't be made.
     #[error("WORKDIR: can't make the directory")]
     WorkingDirectory(#[source] CopyError),

@@ -39,10 +39,12 @@ pub(crate) fn add_to_key(
             path: shown.clone(),
             source,
         };
-        scan.head(path, &operand.status);
-        match operand.status.kind {
+        // What was opened may have changed since.
+        let status = file::status(&operand.descriptor).map_err(failed)?;
+        scan.head(path, &status);
+        match status.kind {
             Kind::File => scan
-                .file(shown, &operand.status, || operand.open())
+                .file(shown, &status, || operand.open())
                 .map_err(failed)?,
             Kind::Directory => scan.tree(&operand.descriptor, path, shown)?,
             _ => {}

@@ -12,8 +12,6 @@ use ch_rootfs::Workspace;
 use jiff::Timestamp;
 
 use crate::build::{Built, Context};
-use crate::context::contents::Contents;
-use crate::context::resolve::Root;
 use crate::error::{BuildError, Problem};
 use crate::key::KeyHash;
 use crate::machinery::Machinery;
@@ -33,7 +31,7 @@ pub(crate) struct Schedule<'a> {
     events: &'a dyn Fn(Event),
     machinery: Machinery<'a>,
     /// What `COPY` reads, once there was one.
-    root: Option<(Root, Contents)>,
+    sources: Option<copy::Sources>,
     /// Number of the current instruction.
     number: usize,
     /// `RUN` instructions that the root emulation had to change.
@@ -57,7 +55,7 @@ impl<'a> Schedule<'a> {
             plan,
             events,
             machinery: Machinery::new(context, options, events),
-            root: None,
+            sources: None,
             number: 0,
             modified: 0,
             warned_of_user: false,
@@ -68,10 +66,10 @@ impl<'a> Schedule<'a> {
     /// Builds everything and stores the image.
     pub(crate) fn run(mut self) -> Result<Built, BuildError> {
         let result = self.run_all();
-        if let Some((_, contents)) = &self.root
+        if let Some(sources) = &self.sources
             && !self.options.dry_run
         {
-            contents.save(self.context.storage);
+            sources.save(self.context.storage);
         }
         result
     }
@@ -196,25 +194,43 @@ impl<'a> Schedule<'a> {
     }
 
     fn copy(&mut self, copy: &Copy, header: &Header, stage: &mut Stage) -> Result<(), BuildError> {
-        if self.root.is_none() {
-            let path = self.options.context.as_deref().ok_or(Problem::NoContext)?;
-            let opened = Root::open(path).map_err(|source| Problem::Context {
-                path: path.display().to_string(),
-                source,
-            })?;
-            self.root = Some((opened, Contents::load(self.context.storage, path)));
-        }
-        let (root, _) = self.root.as_ref().expect("it was opened just now");
+        // Taken, since the step needs both the schedule and them.
+        let sources = match self.sources.take() {
+            Some(sources) => sources,
+            None => {
+                let path = self.options.context.as_deref().ok_or(Problem::NoContext)?;
+                copy::Sources::open(path, self.context.storage)?
+            }
+        };
+        let result = self.copy_from(&sources, copy, header, stage);
+        self.sources = Some(sources);
+        result
+    }
+
+    fn copy_from(
+        &mut self,
+        sources: &copy::Sources,
+        copy: &Copy,
+        header: &Header,
+        stage: &mut Stage,
+    ) -> Result<(), BuildError> {
         let mut words = Words::new(self.plan.file, "COPY", &stage.scope, &self.plan.scope);
-        let prepared = copy::prepare(copy, root, &mut words, stage)?;
+        let prepared = copy::prepare(copy, sources, &mut words, stage)?;
         let hints = words.into_hints();
         self.warn(hints);
-        let (_, contents) = self.root.as_mut().expect("it was opened above");
-        let state = prepared.state(&stage.state, contents)?;
-        let execute =
-            |_: &Machinery<'_>, workspace: &Workspace| Ok(prepared.write(workspace.root())?);
+        let parent = stage.state.clone();
+        let state = prepared.state(&parent, sources)?;
+        let execute = |_: &Machinery<'_>, workspace: &Workspace| {
+            prepared.write(workspace.root())?;
+            // What was written must be what the state was computed of.
+            if prepared.state(&parent, sources)? == state {
+                Ok(())
+            } else {
+                Err(Problem::SourceChanged.into())
+            }
+        };
         let step = Step {
-            state,
+            state: state.clone(),
             history: prepared.history(),
             mount_points: Vec::new(),
             repeatable: true,

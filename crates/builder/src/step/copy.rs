@@ -1,7 +1,10 @@
 //! `COPY`: files of the context into the workspace.
 
+use std::cell::RefCell;
+use std::path::Path;
+
 use ch_dockerfile::ast::{Copy, CopySource};
-use ch_storage::StateId;
+use ch_storage::{StateId, Storage};
 
 use crate::CopyError;
 use crate::context::contents::Contents;
@@ -11,6 +14,29 @@ use crate::context::{scan, write};
 use crate::error::{BuildError, Problem};
 use crate::key::KeyHash;
 use crate::stage::{Stage, Words};
+
+/// The context, and what is known of its files.
+pub(crate) struct Sources {
+    root: Root,
+    contents: RefCell<Contents>,
+}
+
+impl Sources {
+    /// Opens the directory `path`.
+    pub(crate) fn open(path: &Path, storage: &Storage) -> Result<Self, Problem> {
+        let root = Root::open(path).map_err(|source| Problem::Context {
+            path: path.display().to_string(),
+            source,
+        })?;
+        let contents = RefCell::new(Contents::load(storage, path));
+        Ok(Self { root, contents })
+    }
+
+    /// Keeps what was learned of the files.
+    pub(crate) fn save(&self, storage: &Storage) {
+        self.contents.borrow().save(storage);
+    }
+}
 
 /// A `COPY` with its sources open.
 pub(crate) struct Prepared {
@@ -23,7 +49,7 @@ pub(crate) struct Prepared {
 /// Substitutes and resolves the sources.
 pub(crate) fn prepare(
     copy: &Copy,
-    root: &Root,
+    from: &Sources,
     words: &mut Words<'_>,
     stage: &Stage,
 ) -> Result<Prepared, BuildError> {
@@ -41,7 +67,7 @@ pub(crate) fn prepare(
         return Err(Problem::UrlSource(url.clone()).into());
     }
     let destination = words.expand(&copy.files.destination.text)?;
-    let operands = root.resolve(&sources)?;
+    let operands = from.root.resolve(&sources)?;
     sources.push(destination.clone());
     Ok(Prepared {
         operands,
@@ -55,19 +81,16 @@ fn is_url(text: &str) -> bool {
 }
 
 impl Prepared {
-    /// The state that the copy leads to: every file that `contents` does not know is read for it.
-    pub(crate) fn state(
-        &self,
-        parent: &StateId,
-        contents: &mut Contents,
-    ) -> Result<StateId, CopyError> {
+    /// The state that the copy leads to, from the files as they are now: what the index does not
+    /// know is read for it.
+    pub(crate) fn state(&self, parent: &StateId, sources: &Sources) -> Result<StateId, CopyError> {
         let mut key = KeyHash::after(parent, "COPY 2");
         key.field(
             "destination",
             self.destination.path.as_os_str().as_encoded_bytes(),
         )
         .field("as directory", [u8::from(self.destination.is_directory)]);
-        scan::add_to_key(&self.operands, &mut key, contents)?;
+        scan::add_to_key(&self.operands, &mut key, &mut sources.contents.borrow_mut())?;
         Ok(key.state())
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use ch_builder::{BuildArgument, Cache, Options};
+use ch_builder::{BuildArgument, Cache, Event, Options};
 use ch_container::{Mount, Source};
 use ch_linux::reexec::Executable;
 use ch_oci::Digest;
@@ -20,6 +20,10 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("a_build_of_hits_starts_no_process", no_process),
     ("a_changed_source_rebuilds_what_follows_it", changed_source),
+    (
+        "a_source_that_changes_while_it_is_copied_is_not_cached",
+        changing_source,
+    ),
     ("a_touched_source_hits", touched_source),
     ("an_unchanged_source_is_not_opened_again", not_opened),
     ("what_a_run_cannot_notice_does_not_miss", unnoticed),
@@ -100,6 +104,29 @@ fn changed_source(fixture: &Fixture) {
     assert!(changed.transcript.contains("\ngoodbye\n"));
     fixture.write("greeting", "hello\n");
     assert_eq!(marks(&fixture.build(dockerfile).good().transcript), "****");
+}
+
+fn changing_source(fixture: &Fixture) {
+    let dockerfile = "FROM base\nCOPY f d /d/\n";
+    for name in ["f", "d/g"] {
+        fixture.write("f", "old");
+        fixture.write("d/g", "old");
+        // The line is told between the lookup and the copy.
+        let change = |event: &Event| {
+            if matches!(event, Event::Instruction { number: 2, .. }) {
+                fixture.write(name, "new");
+            }
+        };
+        let executable = Executable::current().unwrap();
+        let changing = fixture.build_while(&executable, dockerfile, &fixture.options(), &change);
+        let message = changing.bad();
+        let want = "can't COPY: a source changed while it was copied\n";
+        assert!(message.starts_with(want), "{message}");
+    }
+    fixture.write("d/g", "old");
+    let quiet = fixture.build(dockerfile).good();
+    assert_eq!(marks(&quiet.transcript), "*.", "nothing was kept");
+    assert_eq!(fixture.inside("cat /d/f /d/g"), "oldold");
 }
 
 fn touched_source(fixture: &Fixture) {

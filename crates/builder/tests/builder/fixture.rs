@@ -162,6 +162,17 @@ impl Fixture {
         dockerfile: &str,
         options: &Options,
     ) -> Outcome {
+        self.build_while(executable, dockerfile, options, &|_| ())
+    }
+
+    /// Builds while `watch` is told each event as soon as it happens.
+    pub(crate) fn build_while(
+        &self,
+        executable: &Executable,
+        dockerfile: &str,
+        options: &Options,
+        watch: &dyn Fn(&Event),
+    ) -> Outcome {
         let source = Source::new("Dockerfile", dockerfile);
         let file = ch_dockerfile::parse(&source).unwrap();
         let transcript = RefCell::new(String::new());
@@ -180,6 +191,7 @@ impl Fixture {
             }),
         };
         let events = |event: Event| {
+            watch(&event);
             // What the machine can't do is no part of what is tested.
             if !matches!(event, Event::Note(_)) {
                 transcript.borrow_mut().push_str(&format!("{event}\n"));
