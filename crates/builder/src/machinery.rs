@@ -3,7 +3,7 @@
 
 use std::cell::{OnceCell, RefCell};
 
-use ch_container::{Abilities, End, MountPoint, Outcome, Output, RunError, Spec, Stream};
+use ch_container::{Abilities, End, MountPoint, Notice, Outcome, Output, RunError, Spec, Stream};
 use ch_emulation::Mode;
 use ch_linux::signal::Signal;
 use ch_rootfs::{MountPoints, Mounter, PlaceKind, PrepareError, Workspace};
@@ -86,6 +86,7 @@ impl<'a> Machinery<'a> {
             user_namespace: self.mounter()?.user_namespace(),
             abilities: &self.abilities,
             stop: self.context.stop,
+            notify: &|notice| self.tell(&notice),
         };
         let mut pass_on = self
             .context
@@ -109,15 +110,21 @@ impl<'a> Machinery<'a> {
         }
     }
 
+    fn tell(&self, notice: &Notice) {
+        let text = notice.to_string();
+        (self.events)(if notice.is_warning() {
+            Event::Warning(text)
+        } else {
+            Event::Note(text)
+        });
+    }
+
     fn judge(
         &self,
         outcome: &Outcome,
         workspace: &Workspace,
         argv: &[String],
     ) -> Result<(), BuildError> {
-        for notice in &outcome.notices {
-            (self.events)(Event::Note(notice.to_string()));
-        }
         let problem = match outcome.end {
             End::Exited(0) => return Ok(()),
             End::Exited(status) => Problem::Exited(status),

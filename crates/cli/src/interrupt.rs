@@ -2,19 +2,25 @@
 //!
 //! Nothing needs to be undone: what is half made lies in drafts, which the next command sweeps. So a
 //! command just dies of the signal, after saying so. Only a build is waited for a little, because it
-//! ends its containers first.
+//! ends its containers first. ^Z halts the containers too, which live in sessions of their own.
 
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use ch_container::Stop;
 use ch_linux::signal::{self, Receiver, Signal};
 
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
-/// The signals that ask for an end.
-const SIGNALS: [Signal; 3] = [Signal::HANGUP, Signal::INTERRUPT, Signal::TERMINATE];
+/// The signals that ask for an end, and ^Z.
+const SIGNALS: [Signal; 4] = [
+    Signal::HANGUP,
+    Signal::INTERRUPT,
+    Signal::TERMINATE,
+    Signal::TERMINAL_STOP,
+];
 /// How long a build has for ending its containers.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -22,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 #[derive(Default)]
 pub(crate) struct Interrupt {
     first: OnceLock<Signal>,
-    stop: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    stop: OnceLock<Arc<Stop>>,
 }
 
 impl Interrupt {
@@ -37,11 +43,11 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// What to call instead of dying at once: it makes the command end soon. Called again for every
-    /// further signal.
-    pub(crate) fn on_signal(&self, stop: impl Fn() + Send + Sync + 'static) {
-        // There is one build per process; a second caller would find the first one's function good.
-        let _ = self.stop.set(Box::new(stop));
+    /// Whom to tell instead of dying at once: it makes the build end soon. Told again of every further
+    /// signal.
+    pub(crate) fn tell(&self, stop: Arc<Stop>) {
+        // There is one build per process; a second one would find the first one's good.
+        let _ = self.stop.set(stop);
     }
 
     /// Dies of the signal that came, if one did.
@@ -54,10 +60,14 @@ impl Interrupt {
     fn listen(self: &Arc<Self>, receiver: &Receiver, terminal: &Arc<Terminal>) -> ! {
         loop {
             let signal = receiver.wait();
+            if signal == Signal::TERMINAL_STOP {
+                self.suspend();
+                continue;
+            }
             let Some(stop) = self.stop.get() else {
                 die(signal, terminal)
             };
-            stop();
+            stop.request();
             if self.first.set(signal).is_ok() {
                 let terminal = Arc::clone(terminal);
                 // Not waited for: it ends the process.
@@ -66,6 +76,17 @@ impl Interrupt {
                     die(signal, &terminal)
                 });
             }
+        }
+    }
+
+    /// Stops as ^Z wants, with all containers, until the user lets this process go on.
+    fn suspend(&self) {
+        if let Some(stop) = self.stop.get() {
+            stop.suspend();
+        }
+        signal::stop_as_by_terminal();
+        if let Some(stop) = self.stop.get() {
+            stop.resume();
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The process has adopted all orphans, so whatever the command left is below it. Each is stopped before
 //! its children are looked for, so that it cannot make new ones meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -37,6 +37,51 @@ pub(crate) fn kill_all() -> Vec<String> {
     }
 }
 
+/// Halts every descendant; none can make another that is missed, because it is looked again until all are
+/// halted.
+pub(crate) fn suspend_all() {
+    let mut halted = HashSet::new();
+    loop {
+        let new: Vec<Pid> = descendants()
+            .into_iter()
+            .filter(|pid| !halted.contains(pid))
+            .collect();
+        if new.is_empty() {
+            return;
+        }
+        for pid in new {
+            // One that can't be halted has died, or will not be halted by a second attempt either.
+            let _ = stop(pid);
+            halted.insert(pid);
+        }
+    }
+}
+
+/// Lets every descendant go on.
+pub(crate) fn resume_all() {
+    for pid in descendants() {
+        let Ok(opened) = process::open(pid) else {
+            continue;
+        };
+        if is_descendant(pid) {
+            // It may have died meanwhile.
+            let _ = process::signal(opened, Signal::CONTINUE);
+        }
+    }
+}
+
+/// The names of the living processes of the container below `runtime`: all but its init.
+pub(crate) fn names_inside(runtime: i32) -> Vec<String> {
+    let Some(runtime) = Pid::from_raw(runtime) else {
+        return Vec::new();
+    };
+    let parents = living();
+    let inside = below(runtime, &parents)
+        .into_iter()
+        .filter(|pid| parents.get(pid) != Some(&runtime));
+    inside.filter_map(name).collect()
+}
+
 /// Stops the process behind `pid`, if that is still below this one.
 fn stop(pid: Pid) -> Option<OwnedFd> {
     let opened = process::open(pid).ok()?;
@@ -57,17 +102,16 @@ fn is_descendant(pid: Pid) -> bool {
 
 /// Every process below this one, parents before children; the dead ones that nobody reaped left out.
 fn descendants() -> Vec<Pid> {
-    let parents = living();
-    let own = process::own_id();
-    let mut found = vec![own];
+    below(process::own_id(), &living())
+}
+
+/// Every process below `top`, parents before children.
+fn below(top: Pid, parents: &HashMap<Pid, Pid>) -> Vec<Pid> {
+    let mut found = vec![top];
     let mut next = 0;
     while let Some(&parent) = found.get(next) {
-        found.extend(
-            parents
-                .iter()
-                .filter(|(_, of)| **of == parent)
-                .map(|(pid, _)| *pid),
-        );
+        let children = parents.iter().filter(|(_, of)| **of == parent);
+        found.extend(children.map(|(pid, _)| *pid));
         next += 1;
     }
     found.split_off(1)

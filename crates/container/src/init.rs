@@ -56,7 +56,8 @@ fn live(request: &Request, root: OwnedFd, channel: &Channel) -> Result<(), SetUp
     match process::fork().map_err(|error| could_not_start("command", error))? {
         Fork::Child => command::main(&request.spec, channel),
         Fork::Parent(command) => {
-            let end = supervise(command, &children, channel).map_err(failed)?;
+            let end =
+                supervise(command, &children, channel, request.pid_namespace).map_err(failed)?;
             if let Some(end) = end {
                 channel.send(&Report::Ended(end));
             }
@@ -76,6 +77,7 @@ fn supervise(
     command: Pid,
     children: &Receiver,
     channel: &Channel,
+    pid_namespace: bool,
 ) -> Result<Option<End>, ch_linux::SyscallError> {
     loop {
         while let Some((pid, end)) = process::reap() {
@@ -88,9 +90,18 @@ fn supervise(
             match channel.receive::<Order>()? {
                 // The command may have ended meanwhile; the loop will see.
                 Some(Order::Terminate) => drop(process::signal_group(command, Signal::TERMINATE)),
+                Some(Order::Suspend) if pid_namespace => to_all(Signal::STOP),
+                Some(Order::Suspend) => descendants::suspend_all(),
+                Some(Order::Resume) if pid_namespace => to_all(Signal::CONTINUE),
+                Some(Order::Resume) => descendants::resume_all(),
                 Some(Order::Kill) | None => return Ok(None),
             }
         }
         while children.next().is_some() {}
     }
+}
+
+/// Signals every other process of the container; that there is none is no failure.
+fn to_all(signal: Signal) {
+    let _ = process::signal_namespace(signal);
 }

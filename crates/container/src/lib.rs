@@ -32,6 +32,7 @@ mod run;
 mod runtime;
 mod set_up;
 mod spec;
+mod stop;
 mod wire;
 
 pub use account::{Account, AccountSources, Accounts};
@@ -40,6 +41,7 @@ pub use diagnosis::{Diagnosis, Surroundings, is_privileged_executable};
 pub use error::{Cause, ExecError, Finding, SetUpError};
 pub use in_place::{InPlace, InPlaceError, InPlaceNotice, enter, exec};
 pub use report::{End, Notice};
-pub use run::{Abilities, Context, Outcome, Output, RunError, Stop, Stream, run};
+pub use run::{Abilities, Context, Outcome, Output, RunError, Stream, run};
 pub use runtime::RUNTIME;
 pub use spec::{Mount, MountPoint, RunEnvironment, Source, Spec, Variables};
+pub use stop::Stop;

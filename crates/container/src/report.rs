@@ -45,6 +45,10 @@ pub(crate) enum Order {
     Terminate,
     /// End now.
     Kill,
+    /// Halt every process.
+    Suspend,
+    /// Let every process go on.
+    Resume,
 }
 
 /// How a command ended.
@@ -96,6 +100,15 @@ pub enum Notice {
         /// Why.
         cause: Cause,
     },
+    /// The command has ended, or was killed, but processes with these names take long to die.
+    Lingering(Vec<String>),
+}
+
+impl Notice {
+    /// Whether it concerns every user, and not only those who look for a problem.
+    pub fn is_warning(&self) -> bool {
+        matches!(self, Self::Lingering(_))
+    }
 }
 
 impl std::fmt::Display for Notice {
@@ -107,6 +120,13 @@ impl std::fmt::Display for Notice {
             Self::HostName(cause) => write!(f, "no own host name: {cause}"),
             Self::NoDevice(name) => write!(f, "the host has no /dev/{name}"),
             Self::Mount { path, cause } => write!(f, "can't mount a private {path}: {cause}"),
+            Self::Lingering(names) => {
+                write!(
+                    f,
+                    "waiting for processes that do not die: {}",
+                    names.join(" ")
+                )
+            }
         }
     }
 }

@@ -5,9 +5,10 @@
 //! mounts exists.
 
 use std::fs::File;
-use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
+use std::io::{self, PipeReader, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ch_linux::reexec::{Child, Executable, Start};
@@ -15,21 +16,24 @@ use ch_linux::socket::Socket;
 use ch_linux::{SyscallError, process};
 
 use crate::error::{Cause, ExecError, SetUpError};
-use crate::memory;
 use crate::report::{Channel, End, Notice, Order, Report, Request};
 use crate::runtime::RUNTIME;
 use crate::set_up::open_source;
 use crate::spec::{Source, Spec};
+use crate::stop::Stop;
+use crate::{descendants, memory};
 
 /// How long a command may take to end when asked to.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often a second request to stop is looked for.
 const GLANCE: Duration = Duration::from_millis(50);
+/// How long processes that were killed may take before the user is told of them.
+const LINGERING: Duration = Duration::from_secs(10);
 /// How much output is passed on at once.
 const PIECE: usize = 64 * 1024;
 
 /// What every run of a command needs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// This program, which must [enter](ch_linux::reexec::enter) [`RUNTIME`].
     pub executable: &'a Executable,
@@ -39,44 +43,14 @@ pub struct Context<'a> {
     pub abilities: &'a Abilities,
     /// How the user ends a run early.
     pub stop: &'a Stop,
+    /// Told at once of whatever is otherwise than wanted.
+    pub notify: &'a dyn Fn(Notice),
 }
 
 /// What the surroundings allow; found out by trying, once.
 #[derive(Debug, Default)]
 pub struct Abilities {
     no_pid_namespace: AtomicBool,
-}
-
-/// A user's wish that running commands end.
-#[derive(Debug)]
-pub struct Stop {
-    requests: AtomicU32,
-    reader: PipeReader,
-    writer: PipeWriter,
-}
-
-impl Stop {
-    /// No wish yet.
-    pub fn new() -> io::Result<Self> {
-        let (reader, writer) = io::pipe()?;
-        Ok(Self {
-            requests: AtomicU32::new(0),
-            reader,
-            writer,
-        })
-    }
-
-    /// Asks running commands to end; they have two seconds. A second request ends them at once.
-    pub fn request(&self) {
-        if self.requests.fetch_add(1, Ordering::Relaxed) == 0 {
-            // The pipe is empty and its reading end is open.
-            let _ = (&self.writer).write_all(b"!");
-        }
-    }
-
-    fn requests(&self) -> u32 {
-        self.requests.load(Ordering::Relaxed)
-    }
 }
 
 /// Where the command's output goes.
@@ -103,8 +77,6 @@ pub struct Outcome {
     pub end: End,
     /// Whether the kernel killed something for want of memory meanwhile.
     pub out_of_memory: bool,
-    /// What was otherwise than wanted.
-    pub notices: Vec<Notice>,
 }
 
 /// Why a command did not run to its end.
@@ -191,7 +163,7 @@ pub fn run(
     if let Some(cause) = heard.no_proc.take() {
         abilities.no_pid_namespace.store(true, Ordering::Relaxed);
         heard = attempt(context, root, spec, false, &mut output)?;
-        heard.notices.push(Notice::Shared {
+        (context.notify)(Notice::Shared {
             namespace: "PID".to_owned(),
             cause,
         });
@@ -203,7 +175,6 @@ pub fn run(
 /// What was reported.
 #[derive(Debug, Default)]
 struct Heard {
-    notices: Vec<Notice>,
     no_proc: Option<Cause>,
     error: Option<RunError>,
     end: Option<End>,
@@ -211,9 +182,9 @@ struct Heard {
 }
 
 impl Heard {
-    fn note(&mut self, report: Report) {
+    fn note(&mut self, report: Report, notify: &dyn Fn(Notice)) {
         match report {
-            Report::Notice(notice) => self.notices.push(notice),
+            Report::Notice(notice) => notify(notice),
             Report::NoProc(cause) => self.no_proc = Some(cause),
             Report::Failed(error) => self.keep(RunError::SetUp(error)),
             Report::NotExecuted(error) => self.keep(RunError::Exec(error)),
@@ -234,11 +205,7 @@ impl Heard {
         }
         match (self.error, self.end) {
             (Some(error), _) => Err(error),
-            (None, Some(end)) => Ok(Outcome {
-                end,
-                out_of_memory,
-                notices: self.notices,
-            }),
+            (None, Some(end)) => Ok(Outcome { end, out_of_memory }),
             (None, None) => Err(RunError::InitLost { end: self.init_end }),
         }
     }
@@ -246,7 +213,7 @@ impl Heard {
 
 /// The runtime process and what comes from it.
 struct Running {
-    channel: Channel,
+    channel: Arc<Channel>,
     child: Child,
     streams: Vec<(Stream, PipeReader)>,
 }
@@ -262,7 +229,9 @@ fn attempt(
     let mut running = start(context, root, spec, pid_namespace, piped)
         .map_err(|source| RunError::Start { source })?;
     let mut heard = Heard::default();
-    let listened = listen(&mut running, context.stop, &mut heard, output);
+    let joined = context.stop.join(&running.channel);
+    let listened = listen(&mut running, context, &mut heard, output);
+    drop(joined);
     if listened.is_err() {
         running.channel.send(&Order::Kill);
     }
@@ -311,7 +280,7 @@ fn start(
         vec![(Stream::Output, output), (Stream::Error, error)]
     });
     Ok(Running {
-        channel: Channel::new(ours),
+        channel: Arc::new(Channel::new(ours)),
         child,
         streams,
     })
@@ -320,21 +289,23 @@ fn start(
 /// Until the container's processes have ended: then the socket has no other side.
 fn listen(
     running: &mut Running,
-    stop: &Stop,
+    context: &Context<'_>,
     heard: &mut Heard,
     output: &mut Output<'_>,
 ) -> Result<(), SyscallError> {
+    let stop = context.stop;
     let mut deadline: Option<Instant> = None;
     let mut killing = false;
+    let mut lingering = Lingering::Alive;
     loop {
         let mut waiting = vec![running.channel.socket().as_fd()];
         waiting.extend(running.streams.iter().map(|(_, reader)| reader.as_fd()));
         let limit = match deadline {
             Some(_) if !killing => Some(GLANCE),
-            Some(_) => None,
+            Some(_) => lingering.limit(),
             None => {
-                waiting.push(stop.reader.as_fd());
-                None
+                waiting.push(stop.requested());
+                lingering.limit()
             }
         };
         let ready = process::wait_readable(&waiting, limit)?;
@@ -342,7 +313,7 @@ fn listen(
         pass_on(&mut running.streams, readable, output);
         if open {
             match running.channel.receive()? {
-                Some(report) => heard.note(report),
+                Some(report) => heard.note(report, context.notify),
                 None => break,
             }
         }
@@ -357,8 +328,46 @@ fn listen(
             }
             _ => {}
         }
+        if lingering.is_due(killing || heard.end.is_some()) {
+            let names = descendants::names_inside(running.child.pid());
+            (context.notify)(Notice::Lingering(names));
+        }
     }
     drain(running, output)
+}
+
+/// How long the container has had nothing to do but to end.
+#[derive(Clone, Copy, Debug)]
+enum Lingering {
+    /// It still has.
+    Alive,
+    /// Since then.
+    Since(Instant),
+    /// For so long that the user was told.
+    Told,
+}
+
+impl Lingering {
+    /// When to look again.
+    fn limit(self) -> Option<Duration> {
+        match self {
+            Self::Since(start) => Some(LINGERING.saturating_sub(start.elapsed())),
+            Self::Alive | Self::Told => None,
+        }
+    }
+
+    /// Whether it is time to tell the user; once.
+    fn is_due(&mut self, ending: bool) -> bool {
+        match *self {
+            Self::Alive if ending => *self = Self::Since(Instant::now()),
+            Self::Since(start) if start.elapsed() >= LINGERING => {
+                *self = Self::Told;
+                return true;
+            }
+            _ => {}
+        }
+        false
+    }
 }
 
 /// What is still in the pipes. Not until their end: who left the container in time may hold them open.

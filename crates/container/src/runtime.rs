@@ -10,6 +10,7 @@ use ch_linux::SyscallError;
 use ch_linux::namespace::{self, Kinds};
 use ch_linux::process::{self, Fork};
 use ch_linux::reexec::{Invocation, Program};
+use ch_linux::signal::{self, Signal};
 
 use crate::error::SetUpError;
 use crate::init;
@@ -54,6 +55,8 @@ fn start(request: &[u8], descriptors: Vec<OwnedFd>, channel: &Channel) -> Result
         <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| SetUpError::Request {
             reason: "a descriptor is missing".to_owned(),
         })?;
+    // ^Z halts the command, by an order; its keepers must be able to let it go on.
+    signal::block(&[Signal::TERMINAL_STOP]);
     namespace::join_user(&user_namespace).map_err(|error| SetUpError::UserNamespace {
         cause: error.into(),
     })?;

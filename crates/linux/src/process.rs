@@ -162,6 +162,22 @@ pub fn signal_group(leader: Pid, signal: Signal) -> Result<(), SyscallError> {
     })
 }
 
+/// Sends `signal` to every other process of the PID namespace whose first process this is.
+pub fn signal_namespace(signal: Signal) -> Result<(), SyscallError> {
+    let failed = |source| SyscallError::new("kill", format!("-1, {signal}"), source);
+    // In any other process the call would reach all of the user's.
+    if own_id() != Pid::INIT {
+        return Err(failed(io::Error::from(rustix::io::Errno::PERM)));
+    }
+    #[expect(unsafe_code, reason = "kill(2) of all processes is in no safe wrapper")]
+    // SAFETY: has no preconditions.
+    let answer = unsafe { libc::kill(-1, signal.as_raw()) };
+    match answer {
+        0 => Ok(()),
+        _ => Err(failed(io::Error::last_os_error())),
+    }
+}
+
 /// Identifier of this process.
 pub fn own_id() -> Pid {
     rustix::process::getpid()
@@ -365,6 +381,13 @@ mod tests {
         count().expect("one thread");
         std::fs::create_dir(tasks.join("8")).expect("make a thread");
         assert_eq!(count().unwrap_err().call(), "fork");
+    }
+
+    #[test]
+    fn only_a_first_process_signals_its_namespace() {
+        let error = signal_namespace(Signal::CONTINUE).unwrap_err();
+        assert_eq!(error.errno(), Some(rustix::io::Errno::PERM));
+        assert_eq!(error.to_string(), "kill(-1, SIGCONT (18))");
     }
 
     #[test]

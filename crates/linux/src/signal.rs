@@ -21,6 +21,10 @@ impl Signal {
     pub const TERMINATE: Self = Self(libc::SIGTERM);
     /// The end.
     pub const KILL: Self = Self(libc::SIGKILL);
+    /// ^Z.
+    pub const TERMINAL_STOP: Self = Self(libc::SIGTSTP);
+    /// Lets a stopped process go on.
+    pub const CONTINUE: Self = Self(libc::SIGCONT);
     /// Stops a process where it is.
     pub const STOP: Self = Self(libc::SIGSTOP);
     /// A child ended.
@@ -90,7 +94,7 @@ fn change_mask(how: i32, signals: &[Signal]) {
 }
 
 /// Delays delivery of `signals` to this thread, and to threads it starts later.
-fn block(signals: &[Signal]) {
+pub fn block(signals: &[Signal]) {
     change_mask(libc::SIG_BLOCK, signals);
 }
 
@@ -183,6 +187,19 @@ pub fn die_of(signal: Signal) -> ! {
         libc::raise(signal.0);
     }
     crate::process::exit_now(u8::try_from(128 + signal.0).unwrap_or(u8::MAX))
+}
+
+/// Stops this process as ^Z does, and returns when it may go on: at once where no shell could let it, that
+/// is, in an orphaned process group. Expects the signal to be blocked, as [`Receiver`] leaves it.
+pub fn stop_as_by_terminal() {
+    set_disposition(libc::SIGTSTP, libc::SIG_DFL);
+    change_mask(libc::SIG_UNBLOCK, &[Signal::TERMINAL_STOP]);
+    #[expect(unsafe_code, reason = "raise(3) is in no safe wrapper")]
+    // SAFETY: has no preconditions.
+    unsafe {
+        libc::raise(libc::SIGTSTP);
+    }
+    block(&[Signal::TERMINAL_STOP]);
 }
 
 /// Signals received as data, from a descriptor that can be polled.

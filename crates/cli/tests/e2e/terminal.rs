@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::TcpListener;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -113,6 +113,66 @@ fn full_disk_behind_standard_output_is_an_error() {
     assert_eq!(status.code(), Some(1));
     let expected = "error: can't write output: No space left on device";
     assert!(said.starts_with(expected), "{said}");
+}
+
+#[test]
+fn suspended_build_halts_its_containers_until_it_goes_on() {
+    let env = with_base();
+    let run = "RUN echo ready; sleep 1000; echo on\n";
+    env.write("slow/Dockerfile", format!("FROM base\n{run}"));
+    let mut command = env.command("ch-image", ["build", "slow"]);
+    // A job of its own, as a shell makes it: without that nobody could let it go on, and it would not stop.
+    let mut child = command
+        .process_group(0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    let asleep = || {
+        let below = descendants(child.id());
+        below.into_iter().map(|(pid, _)| pid).find(|pid| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+            name.is_ok_and(|name| name == "sleep\n")
+        })
+    };
+    until("the step sleeps", || asleep().is_some());
+    let sleep = asleep().unwrap();
+    for _ in 0..2 {
+        send(child.id(), Signal::TERMINAL_STOP);
+        until("both halt", || {
+            (state(child.id()), state(sleep)) == ('T', 'T')
+        });
+        send(child.id(), Signal::CONTINUE);
+        until("both go on", || {
+            (state(child.id()), state(sleep)) == ('S', 'S')
+        });
+    }
+    send(sleep, Signal::KILL);
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\non\n");
+    let (status, said) = end(child);
+    assert!(status.success(), "{said}");
+}
+
+/// Waits until `holds` does.
+#[track_caller]
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < patience, "{what}: not yet");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// `S` for a process that waits, `T` for one that is stopped.
+fn state(pid: u32) -> char {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    fields.chars().next().unwrap()
 }
 
 #[test]

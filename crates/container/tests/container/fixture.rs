@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use ch_container::{
-    Abilities, Context, End, Mount, Outcome, Output, RunEnvironment, RunError, Spec, Stop, Stream,
-    run,
+    Abilities, Context, End, Mount, Notice, Outcome, Output, RunEnvironment, RunError, Spec, Stop,
+    Stream, run,
 };
 use ch_emulation::Mode;
 use ch_linux::mount::{self, Depth};
@@ -44,6 +44,8 @@ pub(crate) struct Fixture {
     pub(crate) executable: Executable,
     pub(crate) directory: tempfile::TempDir,
     pub(crate) abilities: Abilities,
+    /// What was told since a command last ran to its end.
+    pub(crate) notices: Mutex<Vec<Notice>>,
     mounter: Option<Child>,
     socket: Option<Mutex<Socket>>,
 }
@@ -54,6 +56,7 @@ pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
     pub(crate) output: String,
     pub(crate) error: String,
+    pub(crate) notices: Vec<Notice>,
 }
 
 impl Fixture {
@@ -81,6 +84,7 @@ impl Fixture {
             executable,
             directory,
             abilities: Abilities::default(),
+            notices: Mutex::default(),
             mounter: Some(mounter),
             socket: Some(Mutex::new(ours)),
         }
@@ -120,6 +124,7 @@ impl Fixture {
             user_namespace: namespace.as_fd(),
             abilities: &self.abilities,
             stop,
+            notify: &|notice| self.notices.lock().unwrap().push(notice),
         };
         let (mut output, mut error) = (Vec::new(), Vec::new());
         let mut each = |stream, bytes: &[u8]| match stream {
@@ -132,6 +137,7 @@ impl Fixture {
             outcome,
             output: text(output),
             error: text(error),
+            notices: std::mem::take(&mut self.notices.lock().unwrap()),
         })
     }
 

@@ -36,7 +36,7 @@ pub(crate) fn no_process_outlives_its_builder(fixture: &Fixture) {
     wait_until("the step is gone", || !is_running("7031"));
 }
 
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !holds() {
         assert!(Instant::now() < deadline, "{what}: not within 20 s");

@@ -13,6 +13,7 @@ mod fixture;
 mod in_place;
 mod killed;
 mod run;
+mod suspended;
 mod without_pid;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let sections = [
         ("RUN", run::CASES),
         ("ch-run", in_place::CASES),
+        ("halting", suspended::CASES),
         ("sudden death", killed::CASES),
         ("without a PID namespace", without_pid::CASES),
     ];

@@ -140,7 +140,7 @@ fn ends(fixture: &Fixture) {
         let ran = fixture.run(&shell(command));
         assert_eq!(ran.outcome.end, end, "{command}");
         assert_eq!(ran.outcome.end.to_string(), text);
-        assert_eq!(ran.outcome.notices, [], "{command}");
+        assert_eq!(ran.notices, [], "{command}");
     }
     let everyone = fixture.run(&shell("kill -9 -1; echo alive"));
     assert_eq!(

@@ -10,8 +10,8 @@ use ch_linux::reexec::{Ended, Invocation, Program, Start};
 
 use crate::Case;
 use crate::fixture::{Fixture, shell};
-use crate::killed;
 use crate::run::is_running;
+use crate::{killed, suspended};
 
 pub(crate) const CASES: &[Case] = &[(
     "without a PID namespace orphans are killed too",
@@ -52,11 +52,12 @@ fn masked(_: Invocation) -> ExitCode {
         let ran = fixture.run(&shell(command));
         assert_eq!(ran.outcome.end, End::Exited(5));
         assert!(!is_running("7021"), "an orphan lives");
-        let shared: Vec<&str> = ran.outcome.notices.iter().map(namespace_of).collect();
+        let shared: Vec<&str> = ran.notices.iter().map(namespace_of).collect();
         assert_eq!(shared, expected, "it is said once");
     }
     let own = std::process::id();
     fixture.shell(&format!("test -d /proc/$$ -a -d /proc/{own}"));
+    suspended::every_process_halts_and_goes_on(&fixture);
     killed::no_process_outlives_its_builder(&fixture);
     ExitCode::SUCCESS
 }

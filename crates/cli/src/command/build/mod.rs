@@ -102,10 +102,7 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     let storage = context.storage()?;
     let executable = Executable::current()?;
     let stop = Arc::new(Stop::new()?);
-    context.interrupt.on_signal({
-        let stop = Arc::clone(&stop);
-        move || stop.request()
-    });
+    context.interrupt.tell(Arc::clone(&stop));
     let pull = |image: &Reference| puller.pull(image, None, None, &storage).map(drop);
     let output = RunOutput::new(&context.terminal);
     let take = |stream, bytes: &[u8]| output.take(stream, bytes);
