@@ -224,12 +224,15 @@ fn refuse(from: &Uri, location: &str, reason: &'static str) -> FetchError {
 fn resolve(base: &Uri, location: &str) -> Option<Uri> {
     let location = location.split('#').next()?;
     let (scheme, authority) = (base.scheme_str()?, base.authority()?);
-    let text = if location.contains("://") {
+    let path = location.find(['/', '?']).unwrap_or(location.len());
+    let text = if location[..path].ends_with(':') && location[path..].starts_with("//") {
         location.to_owned()
     } else if location.starts_with("//") {
         format!("{scheme}:{location}")
     } else if location.starts_with('/') {
         format!("{scheme}://{authority}{location}")
+    } else if location.starts_with('?') {
+        format!("{scheme}://{authority}{}{location}", base.path())
     } else {
         let (directory, _) = base.path().rsplit_once('/')?;
         format!("{scheme}://{authority}{directory}/{location}")
@@ -362,6 +365,17 @@ mod tests {
             ("/z", Some("https://h:5000/z")),
             ("z", Some("https://h:5000/v2/x/blobs/z")),
             ("https://cdn/z#part", Some("https://cdn/z")),
+            (
+                "/z?via=https://cdn/y",
+                Some("https://h:5000/z?via=https://cdn/y"),
+            ),
+            (
+                "z?via=https://cdn/y",
+                Some("https://h:5000/v2/x/blobs/z?via=https://cdn/y"),
+            ),
+            ("/a/https://z", Some("https://h:5000/a/https://z")),
+            ("/z#https://cdn/y", Some("https://h:5000/z")),
+            ("?q=2", Some("https://h:5000/v2/x/blobs/y?q=2")),
             ("ftp://cdn/z", None),
             ("https:///z", None),
         ];
