@@ -93,23 +93,22 @@ fn with_port(reference: &RemoteReference) -> String {
     format!("{}:{}", reference.host(), reference.port())
 }
 
-/// A key without scheme and API version; Docker Hub under its one name.
+/// A key without scheme and API version; Docker Hub under its one name. The version is directly behind the
+/// host: elsewhere, `v1` is the name of a repository.
 fn normal(key: &str) -> String {
     let key = key
         .trim_start_matches("https://")
-        .trim_start_matches("http://");
-    let key = key
-        .trim_end_matches('/')
-        .trim_end_matches("/v1")
-        .trim_end_matches("/v2");
-    let (registry, path) = key
-        .split_once('/')
-        .map_or((key, None), |(host, path)| (host, Some(path)));
+        .trim_start_matches("http://")
+        .trim_end_matches('/');
+    let (registry, path) = key.split_once('/').unwrap_or((key, ""));
     let registry = match registry {
         "docker.io" | "index.docker.io" => DOCKER_HUB,
         other => other,
     };
-    path.map_or_else(|| registry.to_owned(), |path| format!("{registry}/{path}"))
+    match path {
+        "" | "v1" | "v2" => registry.to_owned(),
+        path => format!("{registry}/{path}"),
+    }
 }
 
 /// The credentials of an entry; one without a secret counts as absent.

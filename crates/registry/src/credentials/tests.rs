@@ -41,6 +41,24 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
         "a 1",
     ),
     (
+        "V-cmd-66 path that looks like a version",
+        r#"{"auths":{"ghcr.io/org/v1":{"auth":"dTpwOnE="}}}"#,
+        "ghcr.io/org/x",
+        "none",
+    ),
+    (
+        "V-cmd-66 below a path that looks like a version",
+        r#"{"auths":{"ghcr.io/org/v1":{"auth":"dTpwOnE="}}}"#,
+        "ghcr.io/org/v1/x",
+        "u p:q",
+    ),
+    (
+        "version behind the host",
+        r#"{"auths":{"https://h.x/v2/":{"auth":"dTpwOnE="}}}"#,
+        "h.x/org/x",
+        "u p:q",
+    ),
+    (
         "Docker Hub",
         r#"{"auths":{"https://index.docker.io/v1/":{"auth":"dTpwOnE="}}}"#,
         "debian",
