@@ -67,9 +67,11 @@ pub struct Blob {
     descriptor: Descriptor,
     body: BodyReader<'static>,
     entity_tag: Option<String>,
-    /// `None` if the reader hashes, or when the blob is complete.
+    /// `None` when the blob is complete.
     hasher: Option<Hasher>,
     received: u64,
+    /// Bytes at the beginning of `body` that have been handed out before.
+    skip: u64,
     state: State,
 }
 
@@ -116,15 +118,9 @@ impl Blob {
             entity_tag,
             hasher,
             received: 0,
+            skip: 0,
             state: State::Reading,
         })
-    }
-
-    /// The same blob for a reader that computes the digest itself: only the size is checked here.
-    #[must_use]
-    pub fn unhashed(mut self) -> Self {
-        self.hasher = None;
-        self
     }
 
     /// What was promised.
@@ -142,7 +138,7 @@ impl Blob {
         let client = self.client.clone();
         let mut attempts = Attempts::new(client.options());
         loop {
-            let cause = match self.body.read(buffer) {
+            let cause = match self.read_new(buffer) {
                 Ok(0) => io::Error::new(io::ErrorKind::UnexpectedEof, "unexpected end of file"),
                 Ok(count) => return Ok(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -166,16 +162,28 @@ impl Blob {
         if partial && !starts_here {
             return Err(self.truncated("registry answered with another range"));
         }
+        let length = answer.response.body().content_length();
+        if !partial && length.is_some_and(|length| length < self.received) {
+            return Err(self.truncated("registry has fewer bytes now"));
+        }
         self.body = answer.response.into_body().into_reader();
-        if !partial {
-            // From the start again: what has been handed out is not handed out twice. Should it differ from
-            // what comes now, the digest of the whole does not fit.
-            let skipped = io::copy(&mut (&mut self.body).take(self.received), &mut io::sink())?;
-            if skipped < self.received {
-                return Err(self.truncated("registry has fewer bytes now"));
+        // From the start again: what has been handed out is not handed out twice. Should it differ from
+        // what comes now, the digest of the whole does not fit.
+        self.skip = if partial { 0 } else { self.received };
+        Ok(())
+    }
+
+    /// Reads what has not been handed out before.
+    fn read_new(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.skip > 0 {
+            let most = usize::try_from(self.skip).unwrap_or(usize::MAX);
+            let most = most.min(buffer.len());
+            match self.body.read(&mut buffer[..most])? {
+                0 => return Ok(0),
+                count => self.skip -= count as u64,
             }
         }
-        Ok(())
+        self.body.read(buffer)
     }
 
     fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

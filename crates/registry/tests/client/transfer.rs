@@ -121,6 +121,30 @@ fn a_broken_transfer_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_transfer_that_breaks_before_it_is_where_it_was_is_tried_again() {
+    for (good, requests) in [(true, 3), (false, 3)] {
+        let image = Image::new();
+        let (layer, descriptor) = (image.layer.clone(), image.layer());
+        let server = Server::start(move |_, number| {
+            Reply::new(200, layer.clone()).end(match number {
+                0 => End::Cut(100_000),
+                2 if good => End::Whole,
+                _ => End::Cut(50_000),
+            })
+        });
+        match read(&Client::new(options()), &server, &descriptor) {
+            Ok(bytes) => assert!(good && bytes == image.layer),
+            Err(error) => {
+                assert!(!good, "{error}");
+                let shown = blob_error(&error).to_string();
+                assert_eq!(shown, "transfer broke off after 100000 of 1200000 bytes");
+            }
+        }
+        assert_eq!(server.asked().len(), requests);
+    }
+}
+
+#[test]
 fn a_transfer_that_keeps_breaking_without_progress_is_reported() {
     let image = Image::new();
     let (layer, descriptor) = (image.layer.clone(), image.layer());
