@@ -61,8 +61,11 @@ impl Error for NoSpace {}
 pub fn is_no_space(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
+        if is_of_namespaces(&error.to_string()) {
+            return false;
+        }
         if let Some(error) = error.downcast_ref::<SyscallError>() {
-            return is_full(error.kind()) && !NAMESPACE_CALLS.contains(&error.call());
+            return is_full(error.kind());
         }
         if let Some(error) = error.downcast_ref::<io::Error>() {
             // A failed call may be inside, where `source` does not lead.
@@ -74,6 +77,13 @@ pub fn is_no_space(error: &(dyn Error + 'static)) -> bool {
         next = error.source();
     }
     false
+}
+
+/// Whether a failed call, as every error of one is displayed, is about namespaces. It may have been told by
+/// another process, so it is known by its text alone.
+fn is_of_namespaces(text: &str) -> bool {
+    let call = text.split_once('(').map(|(call, _)| call);
+    call.is_some_and(|call| NAMESPACE_CALLS.contains(&call))
 }
 
 fn is_full(kind: io::ErrorKind) -> bool {
@@ -177,6 +187,11 @@ mod tests {
     fn a_limit_of_namespaces_is_no_want_of_space() {
         assert!(!is_no_space(&call("unshare", NO_SPACE)));
         assert!(!is_no_space(&Outer(call("clone3", NO_SPACE).into())));
+        // What the mounter process was told reaches us as a text and a number.
+        #[derive(Debug, thiserror::Error)]
+        #[error("unshare(NEWUSER)")]
+        struct Told(#[source] io::Error);
+        assert!(!is_no_space(&Told(io::Error::from_raw_os_error(NO_SPACE))));
     }
 
     #[test]

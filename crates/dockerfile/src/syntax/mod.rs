@@ -24,7 +24,7 @@ use context::Context;
 use stages::Assembly;
 
 /// More bytes than this are no Dockerfile, but perhaps `/dev/zero`.
-const LARGEST: usize = 16 << 20;
+pub const LARGEST: usize = 16 << 20;
 
 /// See [`crate::parse`].
 pub(crate) fn parse(source: &Source) -> Result<File, Diagnostics> {

@@ -1,7 +1,7 @@
 //! Which Dockerfile is meant, and its text.
 
-use std::fs;
-use std::io::{self, Read as _};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ch_dockerfile::Source;
@@ -21,9 +21,7 @@ pub(super) struct Dockerfile {
 /// Reads the file that `-f` names, else that of the context.
 pub(super) fn read(file: Option<&Path>, context: &Path) -> Result<Dockerfile, Failure> {
     if file.is_some_and(|file| file == Path::new("-")) {
-        let mut text = Vec::new();
-        io::stdin()
-            .read_to_end(&mut text)
+        let text = bytes(io::stdin())
             .map_err(|error| Failure::caused("can't read standard input", &error))?;
         return Ok(Dockerfile {
             source: Source::new("-", text),
@@ -44,7 +42,7 @@ pub(super) fn read(file: Option<&Path>, context: &Path) -> Result<Dockerfile, Fa
 }
 
 fn read_file(path: &Path) -> Result<Dockerfile, Failure> {
-    let text = fs::read(path).map_err(|error| {
+    let text = File::open(path).and_then(bytes).map_err(|error| {
         Failure::new(format_args!(
             "can't read Dockerfile: {}: {error}",
             path.display()
@@ -55,6 +53,14 @@ fn read_file(path: &Path) -> Result<Dockerfile, Failure> {
         source,
         path: Some(path.to_owned()),
     })
+}
+
+/// What the parser takes at the most, and one byte more for it to see that there is too much.
+fn bytes(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(ch_dockerfile::LARGEST as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The context, if it is one that can be used yet: a directory.
@@ -83,6 +89,8 @@ fn is_address(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -130,5 +138,11 @@ mod tests {
                 "{context}"
             );
         }
+    }
+
+    #[test]
+    fn a_file_without_end_is_read_to_the_limit_only() {
+        let found = read(Some(Path::new("/dev/zero")), Path::new("/")).unwrap();
+        assert_eq!(found.source.bytes().len(), ch_dockerfile::LARGEST + 1);
     }
 }
