@@ -20,9 +20,6 @@ pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.lis
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 /// Layer compressed with gzip, Docker.
 pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-/// Signed manifest of Docker schema 1, which no tool has written for years.
-pub const DOCKER_MANIFEST_SCHEMA_1: &str =
-    "application/vnd.docker.distribution.manifest.v1+prettyjws";
 
 /// How the archive of a layer is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -17,9 +17,6 @@ use crate::{Algorithm, PartialDigest};
 pub use error::ReferenceError;
 pub use remote::{RegistryDefaults, RemoteReference};
 
-/// File names of images may be this long before they are shortened.
-const FILE_NAME_BYTES: usize = 240;
-
 /// The registry part of a reference: a name, an IPv4 address or a bracketed IPv6 address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Host(Box<str>);
@@ -99,18 +96,6 @@ impl Reference {
     /// The printed form with `/` as `%` and `:` as `+`.
     pub fn file_form(&self) -> String {
         self.to_string().replace('/', "%").replace(':', "+")
-    }
-
-    /// Name of a file for this image: the file form, or a hash where that is too long for a file name.
-    pub fn storage_name(&self) -> String {
-        let form = self.file_form();
-        if form.len() <= FILE_NAME_BYTES {
-            return form;
-        }
-        format!(
-            "long+{}",
-            crate::Digest::of(self.to_string().as_bytes()).hex()
-        )
     }
 
     /// What this reference means; equal for all spellings of the same image.

@@ -303,18 +303,6 @@ fn defaults_of_the_registry_are_filled_in() {
     println!("commands.md §2.3: {} rows", table.len());
 }
 
-#[test]
-fn long_names_get_short_files() {
-    let long = "a".repeat(241);
-    let name = Reference::parse(&long).unwrap().storage_name();
-    assert_eq!(
-        name,
-        format!("long+{}", crate::Digest::of(long.as_bytes()).hex())
-    );
-    let fits = "a".repeat(240);
-    assert_eq!(Reference::parse(&fits).unwrap().storage_name(), fits);
-}
-
 fn accepted() -> impl Strategy<Value = String> {
     let host = "([a-zA-Z0-9_][a-zA-Z0-9_-]{0,5}\\.[a-z0-9][a-z0-9]{0,3}|localhost|[A-Z]{1,3}|\\[::[0-9a-f]{1,4}\\])";
     let port = "(:[1-9][0-9]{0,3})?";
