@@ -16,10 +16,11 @@ struct Shown<'t>(&'t str);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for character in self.0.chars().take(CHARACTERS) {
-            if character.is_control() || turns_direction(character) {
-                write!(f, "{}", character.escape_debug())?;
-            } else {
-                f.write_char(character)?;
+            match character {
+                '\n' | '\r' | '\t' => write!(f, "{}", character.escape_default())?,
+                _ if character.is_control() => write!(f, "\\x{:02x}", u32::from(character))?,
+                _ if turns_direction(character) => write!(f, "{}", character.escape_unicode())?,
+                _ => f.write_char(character)?,
             }
         }
         Ok(())
@@ -39,8 +40,8 @@ mod tests {
     fn only_what_a_terminal_would_obey_is_escaped() {
         assert_eq!(shown("a \"b\" \\ \u{e9}").to_string(), "a \"b\" \\ \u{e9}");
         assert_eq!(
-            shown("\u{1b}[31m\n\u{202e}").to_string(),
-            "\\u{1b}[31m\\n\\u{202e}"
+            shown("\u{1b}[31m\n\0\u{9b}\u{202e}").to_string(),
+            "\\x1b[31m\\n\\x00\\x9b\\u{202e}"
         );
         assert_eq!(shown(&"x".repeat(501)).to_string().len(), 500);
     }

@@ -334,7 +334,7 @@ fn only_failures_that_may_pass_are_tried_again() {
         if let Some(cause) = std::error::Error::source(&error) {
             assert_eq!(
                 cause.to_string(),
-                "registry says: DENIED: no \\u{1b}[31m",
+                "registry says: DENIED: no \\x1b[31m",
                 "{status}"
             );
         }
