@@ -12,7 +12,7 @@ use ureq::{Agent, Body};
 use crate::secret::Secret;
 use crate::{FetchError, Options, Proxy, trust};
 
-const CONNECT: Duration = Duration::from_secs(20);
+const CONNECT: Duration = Duration::from_secs(10);
 const REDIRECTS: usize = 10;
 const HEADER_BYTES: usize = 64 * 1024;
 const ERROR_BODY_BYTES: u64 = 64 * 1024;

@@ -83,7 +83,11 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            user_agent: concat!("ch-image/", env!("CARGO_PKG_VERSION"), " (linux)").to_owned(),
+            user_agent: format!(
+                "ch-image/{} (linux; {})",
+                env!("CARGO_PKG_VERSION"),
+                std::env::consts::ARCH
+            ),
             authentication: Authentication::default(),
             sources: Vec::new(),
             prompt: None,

@@ -69,7 +69,7 @@ pub(crate) fn fetch(
             ..Request::default()
         })?;
         if !matches!(answer.status().as_u16(), 404 | 405) {
-            return granted(answer);
+            return granted("POST", answer);
         }
     }
     let authorization = match credentials {
@@ -78,11 +78,12 @@ pub(crate) fn fetch(
         Some(Credentials::Bearer(_)) | None => None,
     };
     let url = address(realm, &query)?;
-    granted(http.exchange(Request {
+    let answer = http.exchange(Request {
         url,
         authorization,
         ..Request::default()
-    })?)
+    })?;
+    granted("GET", answer)
 }
 
 fn query(parameters: &[(String, String)]) -> String {
@@ -107,14 +108,14 @@ fn address(realm: &str, query: &str) -> Result<Uri, FetchError> {
         })
 }
 
-fn granted(mut answer: Answer) -> Result<Grant, FetchError> {
+fn granted(method: &'static str, mut answer: Answer) -> Result<Grant, FetchError> {
     let url = without_query(&answer.url);
     match answer.status().as_u16() {
         200 => {}
         400 | 401 | 403 => return Ok(Grant::Refused),
         status => {
             return Err(FetchError::Status {
-                method: "GET",
+                method,
                 expected: 200,
                 status,
                 reason: answer.status().canonical_reason().unwrap_or("unknown"),

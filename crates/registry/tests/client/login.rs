@@ -341,3 +341,31 @@ fn a_password_does_not_go_to_a_plain_token_server_on_another_machine() {
         Some("--plain-http if that is what you want")
     );
 }
+
+#[test]
+fn a_token_server_that_fails_is_told_with_the_request_it_got() {
+    let server = Server::start(|asked, _| match asked.is("/token") {
+        true => Reply::new(500, ""),
+        false => challenge(asked),
+    });
+    let identity = Credentials::Identity(Secret::new("I"));
+    let table = [
+        ("POST", given(identity, false)),
+        ("GET", given(password("u", "p"), false)),
+    ];
+    for (method, sources) in table {
+        let error = manifest(
+            Options {
+                sources,
+                ..options()
+            },
+            &server,
+        )
+        .unwrap_err();
+        let start = format!("{method} failed; expected status 200 but got 500");
+        assert!(error.to_string().starts_with(&start), "{error}");
+    }
+    let expected = format!("(linux; {})", std::env::consts::ARCH);
+    let agent = server.asked()[0].header("user-agent").unwrap().to_owned();
+    assert!(agent.ends_with(&expected), "{agent}");
+}
