@@ -9,6 +9,7 @@ use ureq::http::{self, Response, StatusCode, Uri, header};
 use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
+use crate::endpoint::is_loopback;
 use crate::secret::Secret;
 use crate::{FetchError, Options, Proxy, trust};
 
@@ -336,6 +337,13 @@ pub(crate) fn address(url: &Uri) -> String {
     format!("{}:{}", url.host().unwrap_or_default(), port(url))
 }
 
+/// Whether another attempt may reach `host` where this one did not. Nobody is late on loopback: who refuses
+/// there is not running.
+pub(crate) fn may_be_reached(host: &str, error: &io::Error) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    may_pass(error) && !(error.kind() == io::ErrorKind::ConnectionRefused && is_loopback(name))
+}
+
 /// Whether another attempt may succeed where this one failed.
 pub(crate) fn may_pass(error: &io::Error) -> bool {
     use io::ErrorKind::{
@@ -386,9 +394,29 @@ mod tests {
     }
 
     #[test]
+    fn hosts_that_are_not_there_are_given_up_after_ten_seconds() {
+        let http = Http::new(Arc::new(Options::default()));
+        let agent = http.agent(&"http://h/".parse().unwrap(), None).unwrap();
+        let connect = agent.config().timeouts().connect;
+        assert_eq!(connect, Some(Duration::from_secs(10)));
+    }
+
+    #[test]
     fn what_is_shown_of_an_address_has_no_secrets() {
         let url: Uri = "https://user:word@cdn:8443/z?sig=secret".parse().unwrap();
         assert_eq!(without_query(&url), "https://cdn:8443/z");
+    }
+
+    #[test]
+    fn refusals_are_final_on_loopback_only() {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        for host in ["localhost:5000", "127.0.0.1:5000", "[::1]:5000"] {
+            assert!(!may_be_reached(host, &refused()), "{host}");
+            assert!(may_be_reached(host, &io::ErrorKind::TimedOut.into()));
+        }
+        for host in ["localhost.x:5000", "192.0.2.2:5000", "[2001:db8::1]:443"] {
+            assert!(may_be_reached(host, &refused()), "{host}");
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl<'o> Attempts<'o> {
         }
         self.made += 1;
         if self.made > 2 {
-            let (attempt, cause) = (self.made, cause.to_string());
+            let (attempt, cause) = (self.made, without_number(cause.to_string()));
             (self.options.notify)(Notice::Retry {
                 wait,
                 attempt,
@@ -53,8 +53,43 @@ impl<'o> Attempts<'o> {
     }
 }
 
+/// The text of a system error without its number, which tells a user nothing.
+fn without_number(mut text: String) -> String {
+    if let Some(at) = text.rfind(" (os error ").filter(|_| text.ends_with(')')) {
+        text.truncate(at);
+    }
+    text
+}
+
 /// Between 0 and 1, so that many clients do not come back at the same moment.
 fn random() -> f64 {
     let bits = RandomState::new().build_hasher().finish() >> 32;
     f64::from(u32::try_from(bits).unwrap_or(0)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Retries;
+    use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn retries_are_told_from_the_second_on_without_numbers_of_errors() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ear = Arc::clone(&heard);
+        let options = Options {
+            retries: Retries {
+                attempts: 3,
+                delay: Duration::ZERO,
+            },
+            notify: Arc::new(move |notice| ear.lock().unwrap().push(notice.to_string())),
+            ..Options::default()
+        };
+        let mut attempts = Attempts::new(&options);
+        let refused = std::io::Error::from_raw_os_error(111);
+        assert!(attempts.again(&refused) && attempts.again(&refused));
+        assert!(!attempts.again(&refused));
+        let heard = heard.lock().unwrap();
+        assert_eq!(*heard, ["retrying in 0 s (3/3): Connection refused"]);
+    }
 }

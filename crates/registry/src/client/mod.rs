@@ -13,7 +13,7 @@ use crate::challenge;
 use crate::credentials::Vault;
 use crate::endpoint::{self, Endpoint};
 use crate::error::Received;
-use crate::http::{Answer, Http, Request, may_pass, without_query};
+use crate::http::{Answer, Http, Request, may_be_reached, may_pass, without_query};
 use crate::login::{Context, Login, Verdict};
 use crate::retry::Attempts;
 use crate::{FetchError, Notice, Options, RegistrySays};
@@ -178,8 +178,8 @@ impl Client {
         loop {
             let answer = match self.with_login(reference, call) {
                 Ok(answer) => answer,
-                Err(FetchError::Unreachable { source, .. })
-                    if may_pass(&source) && attempts.again(&source) =>
+                Err(FetchError::Unreachable { host, source })
+                    if may_be_reached(&host, &source) && attempts.again(&source) =>
                 {
                     continue;
                 }
