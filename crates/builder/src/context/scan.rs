@@ -1,16 +1,18 @@
 //! What is in the operands: the part of a `COPY`'s cache key that comes from its sources.
 //!
 //! What enters the key, for each object: path relative to its operand, kind, mode, link target,
-//! `user.*` attributes, digest of content. What does not: times, inode and owner (everything
-//! copied from a context belongs to root).
+//! `user.*` attributes, digest of content, first path of the same file within the operand. What does
+//! not: times, inode and owner (everything copied from a context belongs to root).
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ch_linux::file::{self, Kind, OFlags, Status};
 use ch_linux::{SyscallError, xattr};
@@ -31,9 +33,11 @@ pub(crate) fn add_to_key(
         key,
         contents,
         buffer: vec![0; 128 * 1024],
+        links: HashMap::new(),
     };
     for operand in operands {
         scan.key.field("operand", operand.name().as_bytes());
+        scan.links.clear();
         let (path, shown) = (Path::new(""), &operand.path);
         let failed = |source| CopyError::Read {
             path: shown.clone(),
@@ -57,6 +61,8 @@ struct Scan<'a> {
     key: &'a mut KeyHash,
     contents: &'a mut Contents,
     buffer: Vec<u8>,
+    /// First path, within the operand, of a file with several names.
+    links: HashMap<(u64, u64), PathBuf>,
 }
 
 impl Scan<'_> {
@@ -113,6 +119,20 @@ impl Scan<'_> {
         }
     }
 
+    /// Adds that a file has another name, since the copy will have it too.
+    fn link(&mut self, path: &Path, status: &Status) {
+        if status.links < 2 {
+            return;
+        }
+        match self.links.entry((status.filesystem, status.inode)) {
+            Entry::Occupied(first) => {
+                let first = first.get().as_os_str().as_bytes();
+                self.key.field("link of", first);
+            }
+            Entry::Vacant(entry) => drop(entry.insert(path.to_owned())),
+        }
+    }
+
     fn directory(&mut self, directory: &File, path: &Path, shown: &Path) -> Result<(), CopyError> {
         let failed = |source| CopyError::Read {
             path: shown.to_owned(),
@@ -133,6 +153,7 @@ impl Scan<'_> {
                 Kind::File => {
                     let status = file::status_at(directory, &name).map_err(failed)?;
                     self.head(&path, &status);
+                    self.link(&path, &status);
                     let open = || open_object(directory, &name).map(|(object, _)| object);
                     self.file(&shown, &status, open).map_err(failed)?;
                 }
@@ -144,7 +165,11 @@ impl Scan<'_> {
                 }
                 // A socket is nothing that could be copied.
                 Kind::Socket => {}
-                _ => self.head(&path, &file::status_at(directory, &name).map_err(failed)?),
+                _ => {
+                    let status = file::status_at(directory, &name).map_err(failed)?;
+                    self.head(&path, &status);
+                    self.link(&path, &status);
+                }
             }
         }
         self.key.field("end", "");

@@ -24,6 +24,7 @@ pub(crate) const CASES: &[Case] = &[
         "a_source_that_changes_while_it_is_copied_is_not_cached",
         changing_source,
     ),
+    ("names_of_one_file_are_part_of_a_source", linked_source),
     ("a_touched_source_hits", touched_source),
     ("an_unchanged_source_is_not_opened_again", not_opened),
     ("what_a_run_cannot_notice_does_not_miss", unnoticed),
@@ -127,6 +128,22 @@ fn changing_source(fixture: &Fixture) {
     let quiet = fixture.build(dockerfile).good();
     assert_eq!(marks(&quiet.transcript), "*.", "nothing was kept");
     assert_eq!(fixture.inside("cat /d/f /d/g"), "oldold");
+}
+
+fn linked_source(fixture: &Fixture) {
+    let dockerfile = "FROM base\nCOPY d /d/\n";
+    fixture.write("d/f", "same");
+    fixture.write("d/g", "same");
+    fixture.build(dockerfile).good();
+    assert_eq!(fixture.inside("stat -c %h /d/f /d/g"), "1\n1\n");
+    fs::remove_file(fixture.path("d/g")).unwrap();
+    fs::hard_link(fixture.path("d/f"), fixture.path("d/g")).unwrap();
+    fixture.build(dockerfile).good();
+    assert_eq!(fixture.inside("stat -c %h /d/f /d/g"), "2\n2\n", "V-C37");
+    // A name outside the operand is none of the copy's.
+    fs::hard_link(fixture.path("d/f"), fixture.path("h")).unwrap();
+    let again = fixture.build(dockerfile).good();
+    assert_eq!(marks(&again.transcript), "**");
 }
 
 fn touched_source(fixture: &Fixture) {
