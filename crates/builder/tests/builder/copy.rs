@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 use crate::Case;
 use crate::fixture::{Fixture, exists};
@@ -11,6 +13,7 @@ pub(crate) const CASES: &[Case] = &[
     ("links_of_the_image_do_not_lead_out", inside),
     ("kinds_replace_each_other", kinds),
     ("identical_content_makes_no_layer", identical),
+    ("sockets_are_skipped_and_pipes_keep_their_modes", special),
     ("words_are_substituted", substituted),
     ("copied_files_are_roots_and_keep_their_modes", modes),
 ];
@@ -69,6 +72,22 @@ fn identical(fixture: &Fixture) {
         two.config().history.last().map(|entry| entry.empty_layer),
         Some(true)
     );
+}
+
+fn special(fixture: &Fixture) {
+    fixture.write("f", "f");
+    let _socket = UnixListener::bind(fixture.path("socket")).unwrap();
+    let pipe = fixture.path("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    fs::set_permissions(&pipe, fs::Permissions::from_mode(0o622)).unwrap();
+    fixture
+        .build("FROM base\nCOPY f pipe socket /d/\nCOPY socket /e\nCOPY . /all\n")
+        .good();
+    let said = fixture
+        .inside("ls /d; stat -c '%a %F' /d/pipe /all/pipe; ls /all; test -e /e || echo none");
+    let want = "f\npipe\n622 fifo\n622 fifo\nf\npipe\nnone\n";
+    assert_eq!(said, want);
 }
 
 fn substituted(fixture: &Fixture) {

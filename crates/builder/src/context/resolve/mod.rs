@@ -87,6 +87,8 @@ impl Root {
                 found => operands.extend(found?),
             }
         }
+        // A socket is nothing that could be copied.
+        operands.retain(|operand| operand.status.kind != Kind::Socket);
         Ok(operands)
     }
 

@@ -302,7 +302,11 @@ fn symlink(
 fn special(status: &Status, directory: &File, name: &OsStr) -> Result<(), SyscallError> {
     let believed = as_roots(status);
     if believed.kind == BelievedKind::Pipe {
-        file::make_fifo_at(directory, name, believed.disk_mode())?;
+        file::make_fifo_at(directory, name, 0o600)?;
+        // For reading and writing, since that does not wait for another end.
+        let made = file::open_at(directory, name, OFlags::RDWR | OFlags::NONBLOCK)?;
+        // Whatever the umask says.
+        file::set_mode(&made, believed.disk_mode())?;
     } else {
         let made = file::create_at(directory, name, 0o600)?;
         believe(&File::from(made), &believed)?;
