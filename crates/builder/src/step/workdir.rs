@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ch_linux::file::Kind;
 
+use crate::CopyError;
 use crate::context::destination::{ensure_directory, resolve};
 use crate::error::Problem;
 
@@ -25,7 +26,13 @@ pub(crate) fn join(current: &str, text: &str) -> String {
 /// Makes the directory `path` of the image, unless it exists.
 pub(crate) fn make(root: impl AsFd, path: &str) -> Result<(), Problem> {
     let root = root.as_fd();
-    let resolved = resolve(root, Path::new(path)).map_err(Problem::WorkingDirectory)?;
+    let resolved = match resolve(root, Path::new(path)) {
+        // On the way or at the end: it is no directory.
+        Err(CopyError::NotADirectory(place)) => {
+            return Err(Problem::NotADirectory(place.display().to_string()));
+        }
+        resolved => resolved.map_err(Problem::WorkingDirectory)?,
+    };
     match resolved.kind {
         Some(Kind::Directory) => Ok(()),
         Some(_) => Err(Problem::NotADirectory(path.to_owned())),
@@ -39,6 +46,18 @@ pub(crate) fn make(root: impl AsFd, path: &str) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_in_the_way_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("f"), "").unwrap();
+        let opened = std::fs::File::open(root.path()).unwrap();
+        for path in ["/f", "/f/x", "/f/x/y"] {
+            let error = make(&opened, path).unwrap_err();
+            assert_eq!(error.to_string(), "WORKDIR: not a directory: /f", "{path}");
+            assert!(std::error::Error::source(&error).is_none(), "{path}");
+        }
+    }
 
     #[test]
     fn directories_are_joined_and_cleaned() {
