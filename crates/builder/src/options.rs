@@ -45,11 +45,15 @@ impl Options {
         if !PASS_THROUGH.contains(&name) {
             return None;
         }
-        let given = self.build_arguments.iter().rev().find(|a| a.name == name);
         let host = || self.host_environment.iter().find(|(host, _)| host == name);
-        given
-            .map(|a| a.value.as_str())
+        self.build_argument(name)
             .or_else(|| host().map(|(_, value)| value.as_str()))
+    }
+
+    /// The value that `--build-arg` gives to `name`.
+    pub(crate) fn build_argument(&self, name: &str) -> Option<&str> {
+        let given = self.build_arguments.iter().rev().find(|a| a.name == name);
+        given.map(|argument| argument.value.as_str())
     }
 }
 

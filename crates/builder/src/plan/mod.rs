@@ -61,7 +61,8 @@ impl<'a> Plan<'a> {
         let target_name = file.stages[last].name().unwrap_or("default");
         let mut scope = Scope::default();
         for (name, value) in scope::automatic(&options.platform, target_name) {
-            scope.set(name, value);
+            let given = options.build_argument(name).map(str::to_owned);
+            scope.set(name, given.unwrap_or(value));
         }
         let mut planner = Planner {
             file,
@@ -256,15 +257,10 @@ pub(crate) fn define(
     if name.is_empty() {
         return Err(Problem::BlankName("ARG").into());
     }
-    if let Some(given) = options
-        .build_arguments
-        .iter()
-        .rev()
-        .find(|a| a.name == name)
-    {
+    if let Some(given) = options.build_argument(&name) {
         let lookup = |name: &str| scope.get(name).map(str::to_owned);
-        let value = substitute::set_only(&given.value, &lookup).map_err(|source| {
-            let word = given.value.clone();
+        let value = substitute::set_only(given, &lookup).map_err(|source| {
+            let word = given.to_owned();
             Problem::Substitute {
                 keyword: "ARG",
                 word,

@@ -21,6 +21,10 @@ pub(crate) const CASES: &[Case] = &[
     ("sources_that_are_not_there_are_named", sources),
     ("unused_build_arguments_are_refused", arguments),
     (
+        "automatic_arguments_of_from_can_be_given",
+        automatic_arguments,
+    ),
+    (
         "a_context_with_an_ignore_file_is_not_copied_from",
         ignore_file,
     ),
@@ -30,6 +34,19 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("advice_is_given_where_it_helps", advice),
 ];
+
+fn automatic_arguments(fixture: &Fixture) {
+    let mut options = fixture.options();
+    options.build_arguments = vec![BuildArgument {
+        name: "TARGETARCH".to_owned(),
+        value: "foo".to_owned(),
+    }];
+    let error = fixture
+        .build_with("FROM base:$TARGETARCH-$TARGETOS\n", &options)
+        .bad();
+    let want = "can't get base image: base:foo-linux\n";
+    assert!(error.starts_with(want), "{error}");
+}
 
 fn unsupported(fixture: &Fixture) {
     let table = [
