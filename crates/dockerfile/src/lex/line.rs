@@ -98,12 +98,17 @@ impl LogicalLine {
     }
 }
 
-/// `bytes` as text. What is no UTF-8 is reported, and replaced byte by byte so that offsets stay right.
+/// `bytes` as text. NUL and what is no UTF-8 are reported; the latter is replaced byte by byte so that offsets stay right.
 pub(super) fn valid_text<'b>(
     bytes: &'b [u8],
     offset: usize,
     problems: &mut Problems,
 ) -> Cow<'b, str> {
+    if let Some(at) = memchr::memchr(0, bytes) {
+        let start = offset + at;
+        let end = start + 1;
+        problems.report(Span { start, end }, "NUL is not allowed");
+    }
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }

@@ -393,6 +393,20 @@ fn invalid_utf8_is_an_error_except_in_comments() {
 }
 
 #[test]
+fn nul_is_an_error_except_in_comments() {
+    assert!(read(b"# \0\nFROM a\nRUN x \\\n # \0\n y\n".to_vec()).is_ok());
+    for (text, place) in [
+        ("FROM a\nRUN \u{e9}\0\n", "2,6"),
+        ("FROM a\nRUN x \\\n y\0z\n", "3,3"),
+        ("FROM a\nRUN <<E\nx\n\0\nE\n", "4,1"),
+    ] {
+        let errors = read(text).unwrap_err().to_string();
+        let want = format!("can't parse: Dockerfile:{place}: NUL is not allowed\n");
+        assert!(errors.starts_with(&want), "{errors}");
+    }
+}
+
+#[test]
 fn escape_character_of_the_directive_protects_blanks() {
     let file = read("# escape=`\nFROM a\nENV a=b` c d=\\\nRUN --mount=target=/a` b x\n").unwrap();
     let expected = ["ENV a=b` c | d=\\", r#"RUN mount(Target=/a b) "x""#];
