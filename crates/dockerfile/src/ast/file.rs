@@ -6,7 +6,6 @@ use std::fmt;
 use crate::ast::Command;
 use crate::check::{CheckOptions, Finding, Skip};
 use crate::source::{Source, Span, Word};
-use crate::suggest::suggestion;
 
 /// A whole Dockerfile, syntactically correct.
 #[derive(Debug, Clone)]
@@ -238,13 +237,9 @@ pub struct From {
     pub name: Option<Word>,
 }
 
-/// Why a stage that `from=` names can't be used.
+/// Why a stage that `from=` names can't be used; the field is the stage as written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(
-    missing_docs,
-    reason = "the message says it, and the field is the stage as written"
-)]
-pub enum StageError {
+pub(crate) enum StageError {
     #[error("circular dependency detected on stage: {stage}: stage {stage} is the current stage")]
     Current { stage: String },
     #[error("stage {stage} does not exist yet")]
@@ -253,16 +248,6 @@ pub enum StageError {
     Unknown { stage: String },
     #[error("invalid negative stage index {stage}")]
     Negative { stage: String },
-}
-
-/// The stage asked for does not exist.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("target stage \"{name}\" could not be found{}", suggestion.as_deref().map(|other| format!(" (did you mean {other}?)")).unwrap_or_default())]
-pub struct UnknownTarget {
-    /// As it was asked for.
-    pub name: String,
-    /// A name that is nearly the same.
-    pub suggestion: Option<String>,
 }
 
 /// Which stages have which name.
@@ -290,7 +275,7 @@ impl StageNames {
         stages.iter().rfind(|index| **index < before).copied()
     }
 
-    /// See [`File::stage_referred`].
+    /// What `from=reference` in stage number `current` refers to: a stage, or (`None`) something else.
     pub(crate) fn referred(
         &self,
         reference: &str,
@@ -327,27 +312,5 @@ impl File {
     /// What `FROM name` means in stage number `before`, if a stage at all: the last one of that name before it.
     pub fn stage_named(&self, name: &str, before: usize) -> Option<usize> {
         self.names.named(name, before)
-    }
-
-    /// What `from=reference` in stage number `current` refers to: a stage, or (`None`) something that is no stage.
-    pub fn stage_referred(
-        &self,
-        reference: &str,
-        current: usize,
-    ) -> Result<Option<usize>, StageError> {
-        self.names.referred(reference, current)
-    }
-
-    /// The stage that `--target` asks for, by name or index.
-    pub fn target(&self, name: &str) -> Result<usize, UnknownTarget> {
-        let by_index = || name.parse().ok().filter(|index| *index < self.stages.len());
-        let found = self.names.named(name, self.stages.len());
-        found.or_else(by_index).ok_or_else(|| UnknownTarget {
-            name: name.to_owned(),
-            suggestion: suggestion(
-                &name.to_lowercase(),
-                self.stages.iter().filter_map(Stage::name),
-            ),
-        })
     }
 }

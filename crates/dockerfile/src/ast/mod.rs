@@ -12,7 +12,7 @@ pub use command::{
 };
 pub use file::{
     Definition, Dialect, Directives, Escape, File, From, GlobalArgument, Header, Instruction,
-    Keyword, Stage, StageError, UnknownTarget,
+    Keyword, Stage,
 };
 
 pub(crate) use file::StageNames;

@@ -1,6 +1,6 @@
 //! What the instructions say, as far as no image is needed to know it.
 
-use ch_dockerfile::ast::{Command, Escape, StageError};
+use ch_dockerfile::ast::{Command, Escape};
 use ch_dockerfile::substitute;
 
 use crate::{describe, read};
@@ -455,27 +455,9 @@ fn globals_and_stages_are_told_apart() {
 }
 
 #[test]
-fn stages_are_found_by_name_and_index() {
+fn stages_are_found_by_name() {
     let file = read("FROM img AS a\nFROM img AS A\nFROM a AS b\n").unwrap();
     assert_eq!(file.stage_named("A", 2), Some(1), "V-S2");
     assert_eq!(file.stage_named("a", 1), Some(0));
     assert_eq!(file.stage_named("b", 2), None);
-    assert_eq!(file.stage_referred("1", 2), Ok(Some(1)));
-    assert_eq!(file.stage_referred("debian:12", 2), Ok(None));
-    assert_eq!(
-        file.stage_referred("B", 2),
-        Err(StageError::Current {
-            stage: "B".to_owned()
-        })
-    );
-    assert_eq!(file.target("a"), Ok(1));
-    assert_eq!(file.target("0"), Ok(0));
-    let unknown = read("FROM img AS build\n")
-        .unwrap()
-        .target("biuld")
-        .unwrap_err();
-    assert_eq!(
-        unknown.to_string(),
-        "target stage \"biuld\" could not be found (did you mean build?)"
-    );
 }
