@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use ch_linux::SyscallError;
+use ch_linux::surroundings::{Diagnosis, Surroundings};
 use serde::{Deserialize, Serialize};
 
 /// A failed system call that can be sent to another process.
@@ -187,6 +188,17 @@ pub enum SetUpError {
         #[source]
         cause: Cause,
     },
+}
+
+impl SetUpError {
+    /// What about this machine made it fail, if it is about namespaces and the reason is known.
+    /// `container_variable` says whether a variable tells that this is a container.
+    pub fn diagnose(&self, container_variable: bool) -> Option<Diagnosis> {
+        let (Self::UserNamespace { cause } | Self::MountNamespace { cause }) = self else {
+            return None;
+        };
+        Surroundings::look(container_variable).reason(&cause.call, cause.errno)
+    }
 }
 
 /// Why the command of a container could not be executed.

@@ -19,7 +19,6 @@ mod account;
 mod bind;
 mod command;
 mod descendants;
-mod diagnosis;
 mod elf;
 pub mod environment;
 mod error;
@@ -37,7 +36,8 @@ mod wire;
 
 pub use account::{Account, AccountSources, Accounts};
 pub use bind::{BindError, parse_binds};
-pub use diagnosis::{Diagnosis, Surroundings, is_privileged_executable};
+pub use ch_linux::process::is_privileged_executable;
+pub use ch_linux::surroundings::Diagnosis;
 pub use error::{Cause, ExecError, Finding, SetUpError};
 pub use in_place::{InPlace, InPlaceError, InPlaceNotice, enter, exec};
 pub use report::{End, Notice};

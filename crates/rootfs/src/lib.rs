@@ -32,8 +32,8 @@ mod stack;
 mod view;
 mod workspace;
 
+pub use ch_linux::surroundings::Diagnosis;
 pub use commit::{CommitError, Committed};
-pub use diagnosis::{Diagnosis, Surroundings};
 pub use flat::{FlattenError, Flattened, flatten, furnish};
 pub use mount_points::{MountPoints, PlaceKind};
 pub use mounter::{MOUNTER, MountError, Mounter, SpawnError};

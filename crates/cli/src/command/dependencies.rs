@@ -6,7 +6,7 @@
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
-use ch_container::{SetUpError, Surroundings};
+use ch_container::SetUpError;
 use ch_linux::namespace::Identity;
 use ch_linux::reexec::{Executable, Invocation, Program, Start};
 use ch_linux::socket::Socket;
@@ -65,8 +65,7 @@ fn has_hash_instructions() -> bool {
 /// What is wrong and what can be done, on one line.
 fn reason(error: &SetUpError, context: &Context) -> String {
     let in_container = environment::says_container(&context.environment);
-    let executable = std::env::current_exe().unwrap_or_default();
-    match Surroundings::look(executable, in_container).diagnose(error) {
+    match error.diagnose(in_container) {
         Some(found) => match found.hint {
             Some(hint) => format!("{} ({})", found.message, hint.replace('\n', " ")),
             None => found.message,

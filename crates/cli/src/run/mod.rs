@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ch_container::{InPlaceError, InPlaceNotice, SetUpError, Surroundings};
+use ch_container::{InPlaceError, InPlaceNotice, SetUpError};
 use ch_linux::namespace::Identity;
 use ch_storage::Storage;
 
@@ -182,8 +182,7 @@ fn silence(options: &Options) -> Result<(), Failure> {
 /// The failure of a set-up, as its reason if that is known.
 fn diagnosed(error: SetUpError, environment: &Environment) -> Failure {
     let in_container = environment::says_container(environment);
-    let executable = std::env::current_exe().unwrap_or_default();
-    match Surroundings::look(executable, in_container).diagnose(&error) {
+    match error.diagnose(in_container) {
         Some(found) => Failure::caused(found.message, &error).with_any_hint(found.hint),
         None => Failure::from(error),
     }

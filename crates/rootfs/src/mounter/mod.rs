@@ -18,7 +18,7 @@ use ch_linux::reexec::{Child, Executable, Program, Start};
 use ch_linux::socket::{Message, Socket};
 use ch_storage::Storage;
 
-use crate::diagnosis::{self, Diagnosis, Surroundings};
+use crate::diagnosis::{self, Diagnosis};
 use crate::stack::Roots;
 pub(crate) use protocol::RemoteError;
 use protocol::{Reply, Request, Upper};
@@ -216,7 +216,7 @@ fn refusal(answer: Result<Option<(Reply, Option<OwnedFd>)>, SyscallError>) -> Sp
     match answer {
         Ok(Some((Reply::Failed(failure), _))) => {
             let error = RemoteError::from(failure);
-            let diagnosis = Surroundings::gather().diagnose(error.call(), error.errno());
+            let diagnosis = diagnosis::of_namespace(error.call(), error.errno());
             SpawnError::Refused(diagnosis, Box::new(error))
         }
         Ok(_) => SpawnError::Ended,
