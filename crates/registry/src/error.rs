@@ -162,6 +162,12 @@ impl FetchError {
     /// What a user can do, where that can be said.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
+            // Said to somebody who may see what there is.
+            Self::Unauthorized {
+                source: Some(says), ..
+            } if says.code == "MANIFEST_UNKNOWN" => {
+                "the registry has this repository without this tag or digest"
+            }
             Self::Unauthorized { hint, .. } => return hint.clone(),
             Self::Certificate { host, .. } => {
                 return Some(format!(

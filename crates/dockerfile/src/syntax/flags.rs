@@ -115,7 +115,7 @@ impl Flags {
         let Some((name, kind)) = flags.iter().find(|(known, _)| *known == name) else {
             let similar = suggestion(name, flags.iter().map(|(known, _)| *known));
             let hint = similar
-                .map(|similar| format!(" (did you mean {similar}?)"))
+                .map(|similar| format!(" (did you mean --{similar}?)"))
                 .unwrap_or_default();
             return Err(format!(
                 "{keyword}: invalid option --{name}: unknown flag: --{name}{hint}"

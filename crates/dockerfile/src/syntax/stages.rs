@@ -64,8 +64,9 @@ impl Assembly {
     fn begin(&mut self, node: &Node<'_>, span: Span, problems: &mut Problems) {
         self.any = true;
         match node.as_rule() {
-            Rule::from => self.started = true,
-            Rule::arg | Rule::unknown => {}
+            // An unknown word may be a misspelt `FROM`; to miss that as well would be no news.
+            Rule::from | Rule::unknown => self.started = true,
+            Rule::arg => {}
             _ if !self.started => {
                 problems.report(span, "first instruction must be ARG or FROM");
                 self.started = true;

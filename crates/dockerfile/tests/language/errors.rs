@@ -28,13 +28,13 @@ fn all_errors_are_told_at_once() {
         2 > RNU x
           | ^^^
 
-    error: can't parse: Dockerfile:3,6: COPY: invalid option --foo: unknown flag: --foo (did you mean from?)
+    error: can't parse: Dockerfile:3,6: COPY: invalid option --foo: unknown flag: --foo (did you mean --from?)
 
         2 | RNU x
         3 > COPY --foo=1 --foo=2 é --chwon=1 a
           |      ^^^^^^^
 
-    error: can't parse: Dockerfile:3,14: COPY: invalid option --foo: unknown flag: --foo (did you mean from?)
+    error: can't parse: Dockerfile:3,14: COPY: invalid option --foo: unknown flag: --foo (did you mean --from?)
 
         2 | RNU x
         3 > COPY --foo=1 --foo=2 é --chwon=1 a
@@ -46,6 +46,13 @@ fn all_errors_are_told_at_once() {
         4 > ENV é b="
           |       ^^^
     "#);
+}
+
+#[test]
+fn a_misspelt_from_is_one_error() {
+    let told = errors("FRMO a\nRUN x\nCOPY a b\n");
+    assert!(told.contains("unknown instruction: FRMO (did you mean FROM?)"));
+    assert_eq!(told.matches("can't parse").count(), 1, "{told}");
 }
 
 #[test]

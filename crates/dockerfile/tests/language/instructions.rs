@@ -146,7 +146,7 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "§1.5",
         "RUN --netwrk=x y",
-        "unknown flag: --netwrk (did you mean network?)",
+        "unknown flag: --netwrk (did you mean --network?)",
     ),
     (
         "§1.5",
@@ -167,7 +167,7 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "§15",
         "COPY --foo=x a b",
-        "COPY: invalid option --foo: unknown flag: --foo (did you mean from?)",
+        "COPY: invalid option --foo: unknown flag: --foo (did you mean --from?)",
     ),
     (
         "§15",

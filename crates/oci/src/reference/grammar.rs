@@ -89,6 +89,9 @@ fn parse_quietly(text: &str) -> Parsed<Reference> {
 
 /// Position to report and the hint to give.
 fn explain(text: &[char], failure: &Failure) -> (usize, String) {
+    if let Some((slashes, right)) = without_scheme(text) {
+        return (slashes, format!("no scheme, did you mean \"{right}\"?"));
+    }
     if let Some((capital, right)) = in_lower_case(text) {
         return (
             capital,
@@ -107,6 +110,14 @@ fn explain(text: &[char], failure: &Failure) -> (usize, String) {
         }
     }
     (failure.at, failure.expected.to_owned())
+}
+
+/// Where the scheme of an address ends, and the reference behind it.
+fn without_scheme(text: &[char]) -> Option<(usize, String)> {
+    let text: String = text.iter().collect();
+    let (scheme, right) = text.split_once("://")?;
+    let known = ["docker", "http", "https"].contains(&scheme);
+    (known && parse_quietly(right).is_ok()).then(|| (scheme.len() + 1, right.to_owned()))
 }
 
 /// The first capital that is one too many, and the text that would be right.

@@ -166,6 +166,10 @@ fn other_errors_and_hints_say_what_to_do() {
         hint("FOO/Bar:X"),
         "names are lower case, did you mean \"FOO/bar:X\"?"
     );
+    assert_eq!(
+        hint("https://quay.io/x:1"),
+        "no scheme, did you mean \"quay.io/x:1\"?"
+    );
     assert!(hint("host.com:99999/x").contains("port"), "V-cmd-38");
     assert!(hint("a//b").ends_with("did you mean \"a/b\"?"));
     assert!(hint("foo:").ends_with("did you mean \"foo\"?"));
