@@ -20,6 +20,8 @@ pub(crate) struct Failure {
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
+    /// What goes to standard output all the same.
+    output: Option<&'static str>,
     status: u8,
     /// There was no space for what it wanted to write.
     lacks_space: bool,
@@ -32,6 +34,7 @@ impl Failure {
             message: without_numbers(message.to_string()),
             causes: Vec::new(),
             hint: None,
+            output: None,
             status: FAILED,
             lacks_space: false,
         }
@@ -73,6 +76,17 @@ impl Failure {
             Some(hint) => self.with_hint(hint),
             None => self,
         }
+    }
+
+    /// The same failure with something for standard output.
+    pub(crate) fn with_output(self, output: &'static str) -> Self {
+        let output = Some(output);
+        Self { output, ..self }
+    }
+
+    /// What goes to standard output beside it.
+    pub(crate) fn output(&self) -> Option<&'static str> {
+        self.output
     }
 
     /// The same failure with another exit status.

@@ -2,7 +2,8 @@
 //!
 //! Nothing needs to be undone: what is half made lies in drafts, which the next command sweeps. So a
 //! command just dies of the signal, after saying so. Only a build is waited for a little, because it
-//! ends its containers first. ^Z halts the containers too, which live in sessions of their own.
+//! ends its containers first, and deletes what they have written. ^Z halts the containers too, which live in
+//! sessions of their own.
 
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -48,6 +49,11 @@ impl Interrupt {
     pub(crate) fn tell(&self, stop: Arc<Stop>) {
         // There is one build per process; a second one would find the first one's good.
         let _ = self.stop.set(stop);
+    }
+
+    /// Whether a signal has come.
+    pub(crate) fn has_come(&self) -> bool {
+        self.first.get().is_some()
     }
 
     /// Dies of the signal that came, if one did.

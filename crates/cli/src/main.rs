@@ -3,6 +3,7 @@
 //! Everything that decides about images is in the libraries; this crate owns the command line, the
 //! terminal, the exit status and the environment variables.
 
+mod binds;
 mod command;
 mod environment;
 mod failure;

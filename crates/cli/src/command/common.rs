@@ -94,7 +94,7 @@ struct CacheFlags {
     #[arg(long, conflicts_with_all = ["no_cache", "rebuild"])]
     cache: bool,
 
-    /// Don't use the build cache; download again
+    /// Don't use the build cache
     #[arg(long, conflicts_with = "rebuild")]
     no_cache: bool,
 

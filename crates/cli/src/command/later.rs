@@ -89,6 +89,9 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
     ("pull", &[("jobs", Required)]),
 ];
 
+/// Letters of some of them.
+const LETTERS: &[(&str, char)] = &[("memory", 'm'), ("output", 'o'), ("undeletable", 'u')];
+
 /// `command` with the options to come, on both sides of every sub-command.
 pub(super) fn add_to(command: Command) -> Command {
     command
@@ -122,8 +125,10 @@ pub(super) fn first_used(matches: &ArgMatches) -> Option<&'static str> {
 }
 
 fn argument((name, value): &(&'static str, Value)) -> Arg {
+    let letter = LETTERS.iter().find(|(long, _)| long == name);
     let argument = Arg::new(*name)
         .long(*name)
+        .short(letter.map(|(_, letter)| *letter))
         .hide(true)
         .help("Not yet supported");
     match value {

@@ -190,6 +190,10 @@ impl Terminal {
     pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
         self.reprint_warnings();
         self.error(failure);
+        if let Some(text) = failure.output() {
+            // The status says already that something went wrong.
+            let _ = self.output(text);
+        }
         failure.status()
     }
 

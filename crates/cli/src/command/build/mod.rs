@@ -6,11 +6,14 @@ mod output;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ch_builder::{Event, Mark, Options, inferred_name};
 use ch_container::Stop;
 use ch_linux::reexec::Executable;
+use ch_linux::tree::Budget;
 use ch_oci::Reference;
+use ch_storage::Storage;
 use clap::Args;
 
 use super::context::reference;
@@ -20,10 +23,13 @@ use crate::failure::advised;
 use crate::terminal::Terminal;
 use output::RunOutput;
 
+/// How long an interrupted build deletes what it had begun; the user waits for it.
+const CLEARING: Duration = Duration::from_secs(1);
+
 /// Arguments of `build`.
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
-    /// Directory or file of the host for RUN commands
+    /// Directory or file of the host for RUN commands; DST is its own path by default
     #[arg(short, long, value_name = "SRC[:DST]")]
     bind: Vec<String>,
 
@@ -34,6 +40,9 @@ pub(crate) struct BuildArgs {
     /// Dockerfile; - is standard input (default: CONTEXT/Dockerfile)
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
+
+    #[command(flatten)]
+    without_meaning: WithoutMeaning,
 
     /// How to emulate root in RUN commands: seccomp or none
     #[arg(
@@ -70,9 +79,53 @@ pub(crate) struct BuildArgs {
     context: PathBuf,
 }
 
+/// Options that other builders' scripts give and that change nothing here: no containers or layers are
+/// left behind that one could keep, and a context is sent nowhere.
+#[derive(Debug, Args)]
+struct WithoutMeaning {
+    /// The context is read in place (accepted, no effect)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
+    compress: Option<bool>,
+
+    /// Digests are always checked (accepted, no effect)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
+    disable_content_trust: Option<bool>,
+
+    /// Containers are always removed (accepted, no effect)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
+    force_rm: Option<bool>,
+
+    /// Every step is cached (accepted, no effect)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
+    layers: Option<bool>,
+
+    /// Containers are always removed (accepted, no effect)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
+    rm: Option<bool>,
+}
+
+impl WithoutMeaning {
+    /// The names of those that were given.
+    fn given(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.compress, "--compress"),
+            (self.disable_content_trust, "--disable-content-trust"),
+            (self.force_rm, "--force-rm"),
+            (self.layers, "--layers"),
+            (self.rm, "--rm"),
+        ]
+        .into_iter()
+        .filter_map(|(value, name)| value.map(|_| name))
+    }
+}
+
 /// Builds, or stops after the Dockerfile was understood.
 pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     options::check_variables(context)?;
+    for option in arguments.without_meaning.given() {
+        let note = format_args!("{option} has no meaning here: ignored");
+        context.terminal.verbose(note);
+    }
     let directory = dockerfile::context_directory(&arguments.context)?;
     let dockerfile = dockerfile::read(arguments.file.as_deref(), &arguments.context)?;
     let file = ch_dockerfile::parse(&dockerfile.source)?;
@@ -120,6 +173,9 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     );
     output.finish();
     if built.is_err() {
+        if context.interrupt.has_come() {
+            clear_away(&storage, &context.terminal);
+        }
         context.interrupt.die_if_interrupted(&context.terminal);
         // A command may have written to our own standard output and died of that.
         if !output.is_needed() {
@@ -132,6 +188,13 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         report_further_names(&options, built.instructions, &context.terminal);
     }
     output.print_result(&built)
+}
+
+/// Deletes what the build had begun, which is in the trash now that its containers have ended.
+fn clear_away(storage: &Storage, terminal: &Terminal) {
+    if let Err(error) = storage.empty_trash(Budget::new(u64::MAX, CLEARING)) {
+        terminal.verbose(format_args!("the trash can't be emptied: {error}"));
+    }
 }
 
 /// The builder tells of the first name; each further `-t` gets a line like it.

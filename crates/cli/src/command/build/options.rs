@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use ch_builder::{BuildArgument, Cache, ForceCommand, Options};
-use ch_container::parse_binds;
 use ch_emulation::Mode;
 use ch_oci::{Reference, Wanted};
 use jiff::Timestamp;
 
 use super::BuildArgs;
+use crate::binds;
 use crate::command::common::CacheMode;
 use crate::command::{Context, platform};
 use crate::environment;
@@ -65,7 +65,7 @@ pub(super) fn options(
         emulation,
         force_commands: force_commands(&arguments.force_cmd, emulation)?,
         advise_force: !arguments.no_force_detect,
-        binds: parse_binds(&arguments.bind)?,
+        binds: binds::mounts(&arguments.bind)?,
         dry_run: arguments.dry_run,
         created: source_date(context)?,
         platform: host_platform(context)?,

@@ -193,6 +193,29 @@ fn check_row(id: &str, words: &[&str], expected: &Expected) {
 }
 
 #[test]
+fn what_scripts_of_other_builders_say_is_understood() {
+    for words in [
+        &["build", "--rm", "--layers=false", "--force-rm=true", "."][..],
+        &["build", "--compress", "--disable-content-trust=false", "."],
+        &["build", "-o", "x.tar", "."],
+        &["build", "-m", "1g", "."],
+        &["list", "-u"],
+    ] {
+        assert!(parse_words(words).is_ok(), "{words:?}");
+    }
+    for (words, option) in [
+        (&["build", "-o", "x.tar", "."][..], "output"),
+        (&["list", "-u"], "undeletable"),
+    ] {
+        let request = request(words);
+        assert!(
+            matches!(&request.command, Command::Later(what) if what.contains(option)),
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
 fn options_after_the_sub_command_win_and_counts_add_up() {
     let request = request(&[
         "-v",

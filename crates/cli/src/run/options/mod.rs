@@ -115,9 +115,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Request, Failure> {
     }
     check(&options)?;
     let image = image.filter(|image| !image.is_empty());
-    options.image = image
-        .ok_or_else(|| failed("IMAGE and/or COMMAND not specified"))?
-        .clone();
+    options.image = image.ok_or_else(incomplete)?.clone();
     Ok(Request::Run(Box::new(options)))
 }
 
@@ -314,6 +312,11 @@ pub(super) fn help() -> String {
 /// The usage line.
 pub(super) fn usage() -> &'static str {
     "Usage: ch-run [OPTION...] IMAGE [--] [COMMAND [ARG...]]\n"
+}
+
+/// Nothing to run, or nothing to run it in.
+pub(super) fn incomplete() -> Failure {
+    failed("IMAGE and/or COMMAND not specified").with_output(usage())
 }
 
 fn failed(message: impl std::fmt::Display) -> Failure {

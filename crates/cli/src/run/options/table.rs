@@ -63,7 +63,7 @@ pub(super) const OPTIONS: &[Row] = &[
         "bind",
         Required,
         "SRC[:DST]",
-        "show SRC of the host at DST (repeatable)",
+        "show SRC of the host at DST, by default its own path (repeatable)",
         Id::Bind,
     ),
     option(

@@ -4,12 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use ch_container::environment::{Edit, EnvironmentError, InPlaceEnvironment, Separator};
-use ch_container::{AccountSources, Accounts, InPlace, Variables, parse_binds};
+use ch_container::{AccountSources, Accounts, InPlace, Variables};
 use ch_emulation::Mode;
 use ch_linux::namespace::Identity;
 use ch_oci::{Execution, ImageConfig};
 
-use super::options::{Change, Options};
+use super::options::{Change, Options, incomplete};
+use crate::binds;
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 
@@ -47,7 +48,7 @@ impl Wishes<'_> {
             environment,
             ..
         } = self;
-        let mounts = parse_binds(&options.binds)?;
+        let mounts = binds::mounts(&options.binds)?;
         Ok(InPlace {
             command: self.command()?,
             directory: self.directory(),
@@ -82,7 +83,7 @@ impl Wishes<'_> {
             .map(OsString::from)
             .collect();
         if configured.is_empty() {
-            return Err(Failure::new("IMAGE and/or COMMAND not specified"));
+            return Err(incomplete());
         }
         Ok(configured)
     }

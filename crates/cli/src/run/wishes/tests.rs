@@ -92,6 +92,8 @@ fn nothing_to_run_is_an_error() {
     for config in [None, Some(r#"{"architecture": "amd64", "os": "linux"}"#)] {
         let failure = spec(&Options::default(), config).unwrap_err();
         assert_eq!(failure.message(), "IMAGE and/or COMMAND not specified");
+        let usage = failure.output().unwrap();
+        assert!(usage.starts_with("Usage: ch-run"), "{usage}");
     }
 }
 
