@@ -66,7 +66,7 @@ const TABLE: &[(&str, &str, Expected)] = &[
     ),
     (
         "V-run-10",
-        "$RUN $I -- sh -c 'kill -HUP $$'",
+        "env --default-signal=HUP $RUN $I -- sh -c 'kill -HUP $$'",
         Fails(129, ""),
     ),
     (
