@@ -46,7 +46,7 @@ pub struct Built {
 /// Finds what is wrong with `file` before anything is done: what can't be executed, what no `ARG`
 /// asks for, what names nothing.
 pub fn check(file: &File, options: &Options) -> Result<(), BuildError> {
-    Plan::new(file, options).map(drop)
+    Plan::new(file, &options.with_source_date()).map(drop)
 }
 
 /// Builds the last stage of `file` and stores it under the names of `options`.
@@ -58,9 +58,11 @@ pub fn build(
     options: &Options,
     events: &dyn Fn(Event),
 ) -> Result<Built, BuildError> {
-    let plan = Plan::new(file, options)?;
-    check_ignore_file(&plan, options)?;
-    Schedule::new(context, options, &plan, events).run()
+    let mut options = options.with_source_date();
+    let plan = Plan::new(file, &options)?;
+    options.created = plan.created;
+    check_ignore_file(&plan, &options)?;
+    Schedule::new(context, &options, &plan, events).run()
 }
 
 /// Refuses to copy out of a context of which something is to be ignored.

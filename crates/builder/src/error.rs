@@ -35,6 +35,9 @@ pub enum Problem {
     /// `--build-arg` that no `ARG` asks for.
     #[error("--build-arg: not consumed: {}", .0.join(" "))]
     NotConsumed(Vec<String>),
+    /// `SOURCE_DATE_EPOCH` is no time.
+    #[error("invalid SOURCE_DATE_EPOCH: {0}")]
+    SourceDate(String),
     /// A word has no meaning.
     #[error("{keyword}: {word}")]
     Substitute {

@@ -7,6 +7,7 @@ use ch_oci::{Platform, Reference};
 use jiff::Timestamp;
 
 use crate::ForceCommand;
+use crate::scope::SOURCE_DATE_EPOCH;
 
 /// What is to be built, and how.
 #[derive(Debug, Clone)]
@@ -33,7 +34,8 @@ pub struct Options {
     pub binds: Vec<ch_container::Mount>,
     /// Only say what would be done.
     pub dry_run: bool,
-    /// `SOURCE_DATE_EPOCH`: the time that config and history say instead of that of the build.
+    /// `SOURCE_DATE_EPOCH` of the environment: the time that config and history say instead of that of
+    /// the build. The build argument of that name wins.
     pub created: Option<Timestamp>,
     /// What is built for: the machine's own kind.
     pub platform: Platform,
@@ -48,6 +50,20 @@ impl Options {
         let host = || self.host_environment.iter().find(|(host, _)| host == name);
         self.build_argument(name)
             .or_else(|| host().map(|(_, value)| value.as_str()))
+    }
+
+    /// The same options, with the time of the environment as the build argument that it also is.
+    pub(crate) fn with_source_date(&self) -> Self {
+        let mut options = self.clone();
+        if let Some(created) = options.created
+            && options.build_argument(SOURCE_DATE_EPOCH).is_none()
+        {
+            options.build_arguments.push(BuildArgument {
+                name: SOURCE_DATE_EPOCH.to_owned(),
+                value: created.as_second().to_string(),
+            });
+        }
+        options
     }
 
     /// The value that `--build-arg` gives to `name`.

@@ -6,8 +6,8 @@
 use ch_container::environment::PASS_THROUGH;
 use ch_oci::Platform;
 
-/// Build arguments that no `ARG` has to ask for, beside the automatic and the pass-through ones.
-const SPECIAL: [&str; 1] = ["SOURCE_DATE_EPOCH"];
+/// The argument that says what time the result is to be of.
+pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// The automatic arguments, which a stage sees after `ARG NAME`.
 const AUTOMATIC: [&str; 11] = [
@@ -27,7 +27,7 @@ const AUTOMATIC: [&str; 11] = [
 /// Whether `--build-arg` may name it although no `ARG` does.
 pub(crate) fn needs_no_declaration(name: &str) -> bool {
     PASS_THROUGH.contains(&name)
-        || SPECIAL.contains(&name)
+        || name == SOURCE_DATE_EPOCH
         || AUTOMATIC.contains(&name)
         || name.starts_with("BUILDKIT_")
 }

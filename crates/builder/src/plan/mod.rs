@@ -3,6 +3,7 @@
 //!
 //! Pure. Errors found here come before anything is pulled or created.
 
+mod arguments;
 mod operands;
 mod supported;
 
@@ -10,10 +11,11 @@ use ch_dockerfile::Word;
 use ch_dockerfile::ast::{self, File, GlobalArgument, Stage};
 use ch_dockerfile::substitute::{self, Expanded};
 use ch_oci::{Platform, Reference};
+use jiff::Timestamp;
 
+use crate::Options;
 use crate::error::{BuildError, Problem};
-use crate::scope::{self, Scope};
-use crate::{BuildArgument, Options};
+use crate::scope::{self, SOURCE_DATE_EPOCH, Scope};
 
 /// The whole build.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) stages: Vec<PlannedStage<'a>>,
     /// Global and automatic arguments, with the values that stages ask for.
     pub(crate) scope: Scope,
+    /// The time that the result is to say it is of.
+    pub(crate) created: Option<Timestamp>,
 }
 
 /// One stage.
@@ -56,13 +60,16 @@ impl<'a> Plan<'a> {
     /// Plans the last stage of `file` and what it needs.
     pub(crate) fn new(file: &'a File, options: &Options) -> Result<Self, BuildError> {
         supported::check_directives(file)?;
-        check_consumed(file, &options.build_arguments)?;
+        arguments::check(file, &options.build_arguments)?;
         let last = file.stages.len() - 1;
         let target_name = file.stages[last].name().unwrap_or("default");
         let mut scope = Scope::default();
         for (name, value) in scope::automatic(&options.platform, target_name) {
             let given = options.build_argument(name).map(str::to_owned);
             scope.set(name, given.unwrap_or(value));
+        }
+        if let Some(date) = options.build_argument(SOURCE_DATE_EPOCH) {
+            scope.set(SOURCE_DATE_EPOCH, date.to_owned());
         }
         let mut planner = Planner {
             file,
@@ -85,6 +92,7 @@ impl<'a> Plan<'a> {
             file,
             globals: &file.globals,
             stages,
+            created: arguments::source_date(planner.scope.get(SOURCE_DATE_EPOCH))?,
             scope: planner.scope,
         })
     }
@@ -106,38 +114,6 @@ fn needed(stages: Vec<PlannedStage<'_>>, target: usize) -> Vec<PlannedStage<'_>>
         .into_iter()
         .filter(|planned| wanted[planned.index])
         .collect()
-}
-
-/// Refuses build arguments that nothing asks for: most likely a name is misspelt.
-fn check_consumed(file: &File, arguments: &[BuildArgument]) -> Result<(), BuildError> {
-    let in_stages = file.stages.iter().flat_map(|stage| {
-        stage
-            .instructions
-            .iter()
-            .filter_map(|instruction| match &instruction.command {
-                ast::Command::Arg(definitions) => Some(definitions),
-                _ => None,
-            })
-    });
-    let globals = file.globals.iter().map(|global| &global.definitions);
-    let names: Vec<&str> = globals
-        .chain(in_stages)
-        .flatten()
-        .map(|d| d.name.text.as_str())
-        .collect();
-    // The name itself may come from a variable; then it is not known here.
-    let any = names.iter().any(|name| name.contains('$'));
-    let unused: Vec<String> = arguments
-        .iter()
-        .map(|argument| &argument.name)
-        .filter(|name| !any && !names.contains(&name.as_str()))
-        .filter(|name| !scope::needs_no_declaration(name))
-        .cloned()
-        .collect();
-    if unused.is_empty() {
-        return Ok(());
-    }
-    Err(Problem::NotConsumed(unused).into())
 }
 
 struct Planner<'a, 'o> {

@@ -21,6 +21,8 @@ const SHELLS: [&str; 11] = [
 
 /// What the container calls itself unless the build says otherwise.
 const HOST_NAME: &str = "buildkitsandbox";
+/// The build argument by which it does.
+const HOST_NAME_ARGUMENT: &str = "BUILDKIT_SANDBOX_HOSTNAME";
 
 /// A command, ready to be executed.
 #[derive(Debug, Clone)]
@@ -101,6 +103,11 @@ fn argument_vector(
     }
 }
 
+fn host_name(options: &Options) -> &str {
+    let given = options.build_argument(HOST_NAME_ARGUMENT);
+    given.filter(|name| !name.is_empty()).unwrap_or(HOST_NAME)
+}
+
 impl Prepared {
     /// Whether it is meant to be anyone but root.
     pub(crate) fn is_other_user(&self) -> bool {
@@ -115,12 +122,13 @@ impl Prepared {
 
     /// The state that the command leads to.
     pub(crate) fn state(&self, parent: &StateId, options: &Options) -> StateId {
-        let mut key = KeyHash::after(parent, "RUN 1");
+        let mut key = KeyHash::after(parent, "RUN 2");
         key.list("argv", &self.argv)
             .field("directory", &self.working_directory)
             .field("user", &self.user)
             .field("emulation", options.emulation.name())
-            .field("platform", options.platform.to_string());
+            .field("platform", options.platform.to_string())
+            .field("host name", host_name(options));
         if options.emulation == Mode::Seccomp {
             key.list(
                 "force",
@@ -169,7 +177,7 @@ impl Prepared {
                 host: self.passed_through.clone(),
             },
             user: self.user.clone(),
-            host_name: HOST_NAME.to_owned(),
+            host_name: host_name(options).to_owned(),
             emulation: options.emulation,
             mounts: options.binds.clone(),
         }

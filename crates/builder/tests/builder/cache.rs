@@ -11,7 +11,7 @@ use ch_oci::Digest;
 use ch_storage::ImageRecord;
 
 use crate::Case;
-use crate::fixture::{Fixture, reference};
+use crate::fixture::{Fixture, argument, reference};
 
 pub(crate) const CASES: &[Case] = &[
     (
@@ -28,6 +28,8 @@ pub(crate) const CASES: &[Case] = &[
     ("a_touched_source_hits", touched_source),
     ("an_unchanged_source_is_not_opened_again", not_opened),
     ("what_a_run_cannot_notice_does_not_miss", unnoticed),
+    ("a_build_argument_sets_the_time", argument_time),
+    ("a_build_argument_names_the_host", host_name),
     ("created_times_are_those_wanted", created_times),
     ("arguments_miss_where_they_are_defined", arguments),
     ("cache_modes_read_and_write_as_they_say", modes),
@@ -380,6 +382,47 @@ fn not_opened(fixture: &Fixture) {
     assert_eq!(marks_of(), "*.", "a changed mode");
     hide(0o644);
     assert_eq!(marks_of(), "**", "changed, so read again, and as at first");
+}
+
+fn argument_time(fixture: &Fixture) {
+    let default = "ARG SOURCE_DATE_EPOCH=60\n";
+    let rest = "FROM base\nARG SOURCE_DATE_EPOCH\nRUN echo =$SOURCE_DATE_EPOCH\n";
+    // Global default, environment, build argument.
+    let table = [
+        (default, None, None, 60),
+        (default, Some(120), None, 120),
+        ("", Some(120), None, 120),
+        ("", Some(120), Some("0"), 0),
+        (default, None, Some("7"), 7),
+    ];
+    for (global, environment, given, seconds) in table {
+        let time = |seconds| jiff::Timestamp::from_second(seconds).unwrap();
+        let given = given.map(|value| argument("SOURCE_DATE_EPOCH", value));
+        let options = Options {
+            created: environment.map(time),
+            build_arguments: given.into_iter().collect(),
+            cache: Cache::Disabled,
+            ..fixture.options()
+        };
+        let built = fixture.build_with(&format!("{global}{rest}"), &options);
+        let built = built.good();
+        assert_eq!(built.output, format!("={seconds}\n"));
+        assert_eq!(built.config().created, Some(time(seconds).to_string()));
+    }
+}
+
+fn host_name(fixture: &Fixture) {
+    let dockerfile = "FROM base\nRUN uname -n\n";
+    let mut options = fixture.options();
+    let usual = fixture.build_with(dockerfile, &options).good();
+    assert_eq!(usual.output, "buildkitsandbox\n");
+    options.build_arguments = vec![argument("BUILDKIT_SANDBOX_HOSTNAME", "myhost")];
+    let named = fixture.build_with(dockerfile, &options).good();
+    assert_eq!(named.output, "myhost\n");
+    assert_eq!(
+        marks(&fixture.build_with(dockerfile, &options).transcript),
+        "**"
+    );
 }
 
 fn created_times(fixture: &Fixture) {

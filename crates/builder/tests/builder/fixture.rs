@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ch_builder::{BuildError, Built, Cache, Context, Event, ForceCommand, Options, build};
+use ch_builder::{
+    BuildArgument, BuildError, Built, Cache, Context, Event, ForceCommand, Options, build,
+};
 use ch_container::{Stop, Stream};
 use ch_dockerfile::Source;
 use ch_emulation::Mode;
@@ -214,6 +216,13 @@ impl Fixture {
         };
         let dockerfile = format!("FROM built\nRUN {command}\n");
         self.build_with(&dockerfile, &options).good().output
+    }
+}
+
+pub(crate) fn argument(name: &str, value: &str) -> BuildArgument {
+    BuildArgument {
+        name: name.to_owned(),
+        value: value.to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use ch_emulation::Mode;
 use ch_oci::ImageConfig;
 
 use crate::Case;
-use crate::fixture::{Fixture, platform};
+use crate::fixture::{Fixture, argument, platform};
 
 pub(crate) const CASES: &[Case] = &[
     (
@@ -21,6 +21,10 @@ pub(crate) const CASES: &[Case] = &[
     ("sources_that_are_not_there_are_named", sources),
     ("unused_build_arguments_are_refused", arguments),
     (
+        "build_arguments_that_change_nothing_yet_are_refused",
+        later_arguments,
+    ),
+    (
         "automatic_arguments_of_from_can_be_given",
         automatic_arguments,
     ),
@@ -35,12 +39,28 @@ pub(crate) const CASES: &[Case] = &[
     ("advice_is_given_where_it_helps", advice),
 ];
 
+fn later_arguments(fixture: &Fixture) {
+    let refused = |name: &str, value: &str| {
+        let mut options = fixture.options();
+        options.build_arguments = vec![argument(name, value)];
+        fixture.build_with("FROM no/such/image\n", &options).bad()
+    };
+    for name in ["BUILDKIT_MULTI_PLATFORM", "BUILDKIT_OTHER"] {
+        let want = format!("not yet supported: --build-arg {name}");
+        assert_eq!(refused(name, "1"), want);
+    }
+    assert_eq!(
+        refused("SOURCE_DATE_EPOCH", "today"),
+        "invalid SOURCE_DATE_EPOCH: today"
+    );
+    for name in ["BUILDKIT_SYNTAX", "BUILDKIT_INLINE_CACHE"] {
+        assert!(refused(name, "1").starts_with("can't get base image"));
+    }
+}
+
 fn automatic_arguments(fixture: &Fixture) {
     let mut options = fixture.options();
-    options.build_arguments = vec![BuildArgument {
-        name: "TARGETARCH".to_owned(),
-        value: "foo".to_owned(),
-    }];
+    options.build_arguments = vec![argument("TARGETARCH", "foo")];
     let error = fixture
         .build_with("FROM base:$TARGETARCH-$TARGETOS\n", &options)
         .bad();
