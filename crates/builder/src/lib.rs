@@ -35,4 +35,3 @@ pub use fakeroot::{ForceCommand, ForceCommandError};
 pub use name::{NoNameError, inferred_name};
 pub use options::{BuildArgument, Cache, NoValueError, Options};
 pub use record::first_state;
-pub use stage::DEFAULT_PATH;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ch_container::environment::PASS_THROUGH;
+use ch_container::environment::pass_through;
 use ch_oci::{Platform, Reference};
 use jiff::Timestamp;
 
@@ -20,7 +20,7 @@ pub struct Options {
     pub dockerfile: Option<PathBuf>,
     /// `--build-arg`, in order; a later one of the same name wins.
     pub build_arguments: Vec<BuildArgument>,
-    /// Variables of the host; those of [`PASS_THROUGH`] are handed on to `RUN`.
+    /// Variables of the host; those of [`pass_through`] are handed on to `RUN`.
     pub host_environment: Vec<(String, String)>,
     /// What the build cache is used for.
     pub cache: Cache,
@@ -44,7 +44,7 @@ pub struct Options {
 impl Options {
     /// The value of a variable that needs no `ARG`: `--build-arg` wins over the environment.
     pub(crate) fn passed_through(&self, name: &str) -> Option<&str> {
-        if !PASS_THROUGH.contains(&name) {
+        if !pass_through().any(|known| known == name) {
             return None;
         }
         let host = || self.host_environment.iter().find(|(host, _)| host == name);

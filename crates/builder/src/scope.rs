@@ -3,7 +3,7 @@
 //! One name has one value at a time, and the later definition wins, be it `ARG` or `ENV`. What the
 //! image keeps is another matter: its configuration follows `ENV` only.
 
-use ch_container::environment::PASS_THROUGH;
+use ch_container::environment::pass_through;
 use ch_oci::Platform;
 
 /// The argument that says what time the result is to be of.
@@ -26,7 +26,7 @@ const AUTOMATIC: [&str; 11] = [
 
 /// Whether `--build-arg` may name it although no `ARG` does.
 pub(crate) fn needs_no_declaration(name: &str) -> bool {
-    PASS_THROUGH.contains(&name)
+    pass_through().any(|known| known == name)
         || name == SOURCE_DATE_EPOCH
         || AUTOMATIC.contains(&name)
         || name.starts_with("BUILDKIT_")

@@ -1,5 +1,6 @@
 //! A stage while it is built: what the image is so far.
 
+use ch_container::environment::DEFAULT_PATH;
 use ch_dockerfile::ast::File;
 use ch_dockerfile::substitute;
 use ch_oci::{History, ImageConfig, Platform};
@@ -8,9 +9,6 @@ use ch_storage::{LayerId, StateId};
 use crate::error::{BuildError, Problem};
 use crate::plan;
 use crate::scope::Scope;
-
-/// What a process finds as `PATH` where the image has none.
-pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The shell of shell forms where nobody chose one.
 const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];

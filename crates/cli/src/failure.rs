@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use ch_linux::without_number;
 use ch_storage::NoSpace;
 
 /// Status of every failure of the work.
@@ -31,7 +32,7 @@ impl Failure {
     /// A failure of the work: status 1.
     pub(crate) fn new(message: impl fmt::Display) -> Self {
         Self {
-            message: without_numbers(message.to_string()),
+            message: without_number(message.to_string()),
             causes: Vec::new(),
             hint: None,
             output: None,
@@ -148,7 +149,7 @@ impl Failure {
 
     /// Wrappers often repeat the text of what they wrap; saying it twice helps nobody.
     fn add_cause(&mut self, text: String) {
-        let text = without_numbers(text);
+        let text = without_number(text);
         let said = self.causes.last().unwrap_or(&self.message);
         if !text.is_empty() && *said != text {
             self.causes.push(text);
@@ -195,14 +196,6 @@ with_hints!(
 impl Advice for ch_oci::PlatformError {
     fn advice(&self) -> Option<String> {
         Some(self.hint().to_owned())
-    }
-}
-
-/// `text` without the error number that `std` puts behind the kernel's words.
-fn without_numbers(text: String) -> String {
-    match text.rsplit_once(" (os error ") {
-        Some((words, number)) if number.ends_with(')') => words.to_owned(),
-        _ => text,
     }
 }
 

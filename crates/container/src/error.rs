@@ -37,11 +37,7 @@ impl From<SyscallError> for Cause {
 
 /// The kernel's words for `errno`, without its number.
 pub(crate) fn errno_text(errno: i32) -> String {
-    let text = io::Error::from_raw_os_error(errno).to_string();
-    match text.rfind(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
+    ch_linux::without_number(io::Error::from_raw_os_error(errno).to_string())
 }
 
 /// Why a container could not be set up.

@@ -37,7 +37,7 @@ pub struct Spec {
 pub struct RunEnvironment {
     /// The image's `Env` and set `ARG`s, by time of definition.
     pub image: Variables,
-    /// Variables of [`crate::environment::PASS_THROUGH`] that the host has.
+    /// Variables of [`crate::environment::pass_through`] that the host has.
     pub host: Variables,
 }
 

@@ -43,6 +43,14 @@ impl SyscallError {
     }
 }
 
+/// `text` without the error number that `std` puts behind the kernel's words.
+pub fn without_number(mut text: String) -> String {
+    if let Some(at) = text.rfind(" (os error ").filter(|_| text.ends_with(')')) {
+        text.truncate(at);
+    }
+    text
+}
+
 impl From<SyscallError> for io::Error {
     fn from(error: SyscallError) -> Self {
         Self::new(error.kind(), error)

@@ -25,4 +25,4 @@ pub mod tree;
 pub mod tty;
 pub mod xattr;
 
-pub use error::SyscallError;
+pub use error::{SyscallError, without_number};

@@ -28,8 +28,6 @@ impl Kinds {
     pub const IPC: Self = Self(UnshareFlags::NEWIPC);
     /// Host name.
     pub const UTS: Self = Self(UnshareFlags::NEWUTS);
-    /// Network devices.
-    pub const NETWORK: Self = Self(UnshareFlags::NEWNET);
 
     /// Both sets.
     #[must_use]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use ch_linux::file::{self, Kind, OFlags};
 use ch_linux::{SyscallError, in_root};
@@ -53,7 +53,7 @@ pub(crate) fn resolve(root: impl AsFd, path: &Path) -> Result<Resolved, CopyErro
     };
     let mut resolved = PathBuf::new();
     let mut kind = Some(Kind::Directory);
-    let mut rest: VecDeque<OsString> = components(path);
+    let mut rest: VecDeque<OsString> = in_root::components(path);
     let mut links = 0;
     while let Some(name) = rest.pop_front() {
         if name == ".." {
@@ -81,7 +81,7 @@ pub(crate) fn resolve(root: impl AsFd, path: &Path) -> Result<Resolved, CopyErro
             if target.is_absolute() {
                 resolved.clear();
             }
-            let mut followed = components(&target);
+            let mut followed = in_root::components(&target);
             followed.append(&mut rest);
             rest = followed;
             kind = Some(Kind::Directory);
@@ -130,14 +130,4 @@ fn read_link(root: impl AsFd, path: &Path) -> Result<PathBuf, SyscallError> {
     let parent = path.parent().unwrap_or(Path::new(""));
     let directory: OwnedFd = in_root::open(root, parent, OFlags::PATH | OFlags::DIRECTORY)?;
     file::read_link_at(&directory, path.file_name().unwrap_or_default())
-}
-
-fn components(path: &Path) -> VecDeque<OsString> {
-    path.components()
-        .filter_map(|component| match component {
-            Component::Normal(name) => Some(name.to_owned()),
-            Component::ParentDir => Some(OsString::from("..")),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-        })
-        .collect()
 }

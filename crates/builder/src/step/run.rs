@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use ch_container::environment::PASS_THROUGH;
+use ch_container::environment::pass_through;
 use ch_container::{RunEnvironment, Source, Spec, Variables};
 use ch_dockerfile::ast::{Form, Run, RunInput};
 use ch_emulation::Mode;
@@ -54,9 +54,8 @@ pub(crate) fn prepare(
         Mode::None => &[],
     };
     let owned = |(name, value): (&str, &str)| (name.into(), value.into());
-    let passed_through = PASS_THROUGH
-        .iter()
-        .filter_map(|name| Some(owned((name, options.passed_through(name)?))));
+    let passed_through =
+        pass_through().filter_map(|name| Some(owned((name, options.passed_through(name)?))));
     Ok(Prepared {
         changed: inject(rules, &argv, shell_text),
         argv,

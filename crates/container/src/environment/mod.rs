@@ -8,7 +8,7 @@ mod run;
 pub use edit::{Edit, EnvironmentError, Separator};
 pub use glob::Glob;
 pub use in_place::InPlaceEnvironment;
-pub use run::PASS_THROUGH;
+pub use run::{DEFAULT_PATH, PROXIES, pass_through};
 pub(crate) use run::{ImageFacts, of_run};
 
 use std::ffi::{OsStr, OsString};

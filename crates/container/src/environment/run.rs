@@ -16,8 +16,8 @@ use ch_emulation::Mode;
 use super::{set, value};
 use crate::spec::{RunEnvironment, Variables};
 
-/// The only variables of the host that reach a `RUN`. They are in no config and no cache key.
-pub const PASS_THROUGH: [&str; 12] = [
+/// The way to the network.
+pub const PROXIES: [&str; 10] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "FTP_PROXY",
@@ -28,12 +28,15 @@ pub const PASS_THROUGH: [&str; 12] = [
     "ftp_proxy",
     "no_proxy",
     "all_proxy",
-    "SSH_AUTH_SOCK",
-    "USER",
 ];
 
+/// The only variables of the host that reach a `RUN`. They are in no config and no cache key.
+pub fn pass_through() -> impl Iterator<Item = &'static str> {
+    PROXIES.into_iter().chain(["SSH_AUTH_SOCK", "USER"])
+}
+
 /// `PATH` where the image has none.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Programs for builds only, found first if the image has the directory.
 const BUILD_PROGRAMS: &str = "/ch/bin";
 

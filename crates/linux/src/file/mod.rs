@@ -294,18 +294,6 @@ pub fn hard_link_at(
         .map_err(|errno| SyscallError::new("linkat", format!("{name:?}, {new_name:?}"), errno))
 }
 
-/// Renames, replacing a file or an empty directory of the new name.
-pub fn rename_at(
-    directory: impl AsFd,
-    name: impl AsRef<OsStr>,
-    new_directory: impl AsFd,
-    new_name: impl AsRef<OsStr>,
-) -> Result<(), SyscallError> {
-    let (name, new_name) = (name.as_ref(), new_name.as_ref());
-    fs::renameat(directory, name, new_directory, new_name)
-        .map_err(|errno| SyscallError::new("renameat", format!("{name:?}, {new_name:?}"), errno))
-}
-
 /// Lets two names change their objects, of any kind, in one step: `renameat2(2)` with `RENAME_EXCHANGE`.
 /// `false` on file systems without it (NFS); then nothing happened.
 pub fn try_exchange_at(

@@ -99,7 +99,7 @@ pub fn walk(root: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Sysc
 }
 
 /// The names in `path` and its `..`, from left to right.
-fn components(path: &Path) -> VecDeque<OsString> {
+pub fn components(path: &Path) -> VecDeque<OsString> {
     path.components()
         .filter_map(|component| match component {
             Component::Normal(name) => Some(name.to_owned()),

@@ -3,7 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use ch_container::environment::{Edit, EnvironmentError, InPlaceEnvironment, Separator};
+use ch_container::environment::{
+    DEFAULT_PATH, Edit, EnvironmentError, InPlaceEnvironment, PROXIES, Separator,
+};
 use ch_container::{AccountSources, Accounts, InPlace, Variables};
 use ch_emulation::Mode;
 use ch_linux::namespace::Identity;
@@ -13,21 +15,6 @@ use super::options::{Change, Options, incomplete};
 use crate::binds;
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
-
-/// What an image's own environment is put over: a terminal, and the way to the network.
-const KEPT: [&str; 11] = [
-    environment::TERM,
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "FTP_PROXY",
-    "NO_PROXY",
-    "ALL_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "ftp_proxy",
-    "no_proxy",
-    "all_proxy",
-];
 
 /// Everything that says how the command is to run.
 pub(super) struct Wishes<'a> {
@@ -121,10 +108,13 @@ impl Wishes<'_> {
         let owned = |(name, value): (&OsStr, &OsStr)| (name.to_owned(), value.to_owned());
         let mut inherited: Variables = self.environment.iter().map(owned).collect();
         if self.as_configured() {
-            inherited.retain(|(name, _)| KEPT.iter().any(|kept| name == kept));
+            // What the image's own environment is put over: a terminal, and the way to the network.
+            inherited.retain(|(name, _)| {
+                name == environment::TERM || PROXIES.iter().any(|proxy| name == proxy)
+            });
             inherited.extend(config.clone().unwrap_or_default());
             if !inherited.iter().any(|(name, _)| name == environment::PATH) {
-                inherited.push((environment::PATH.into(), ch_builder::DEFAULT_PATH.into()));
+                inherited.push((environment::PATH.into(), DEFAULT_PATH.into()));
             }
         }
         let edits = self

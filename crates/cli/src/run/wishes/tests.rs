@@ -78,7 +78,7 @@ fn an_image_without_a_path_gets_that_of_run() {
     };
     assert_eq!(
         path(&Options::default()),
-        Some(ch_builder::DEFAULT_PATH.into())
+        Some(ch_container::environment::DEFAULT_PATH.into())
     );
     let options = Options {
         command: vec!["env".into()],
