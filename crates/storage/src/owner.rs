@@ -71,14 +71,14 @@ impl Owner {
             return Ok(false);
         }
         for entry in entries {
-            trash::discard(&self.trash, &self.boot, &self.directory, &entry.name)?;
+            trash::discard_work(&self.trash, &self.boot, &self.directory, &entry.name)?;
         }
         Ok(true)
     }
 
     fn clear_away(&self) -> Result<(), SyscallError> {
         if self.tmp.remove_directory(&self.name).is_err() {
-            trash::discard(&self.trash, &self.boot, &self.tmp, &self.name)?;
+            trash::discard_work(&self.trash, &self.boot, &self.tmp, &self.name)?;
         }
         self.tmp.remove_file(format!("{}{LOCK_SUFFIX}", self.name))
     }

@@ -11,7 +11,7 @@ use ch_linux::tree::Directory;
 
 use crate::opening::names;
 use crate::owner::LOCK_SUFFIX;
-use crate::{Notice, Storage};
+use crate::{Notice, Storage, trash};
 
 /// Mount points below the lowest layer, made once for all.
 pub(crate) const SCAFFOLD_PREFIX: &str = "scaffold-";
@@ -54,7 +54,8 @@ impl Storage {
         if locked.is_none() && tmp.try_attributes_of(owner)?.is_none() {
             return Ok(false); // both names of one owner are in the list; this is the second
         }
-        self.discard(tmp, owner)?;
+        let inner = self.inner();
+        trash::discard_work(&inner.trash, &inner.origin.boot, tmp, owner)?;
         if locked.is_some() {
             remove_if_there(tmp, &lock_name)?;
         }

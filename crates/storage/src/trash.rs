@@ -33,6 +33,34 @@ pub(crate) fn discard(
     }
 }
 
+/// Moves work in progress to the trash. What ran in it may have closed directories to their owner, who is to be
+/// able to delete the storage directory with `rm -rf` at any time, so they are opened up first.
+pub(crate) fn discard_work(
+    trash: &Directory,
+    boot: &str,
+    directory: &Directory,
+    name: impl AsRef<OsStr>,
+) -> Result<(), SyscallError> {
+    let name = name.as_ref();
+    if let Err(error) = tree::open_up_all(directory, name) {
+        tracing::debug!("directories stay closed: {error}");
+    }
+    discard(trash, boot, directory, name)
+}
+
+/// Deletes what is in `trash` as far as `budget` goes; says whether all is gone.
+pub(crate) fn empty(trash: &Directory, budget: &mut Budget) -> Result<bool, SyscallError> {
+    let mut all = true;
+    for entry in trash.entries()? {
+        if budget.is_spent() {
+            return Ok(false);
+        }
+        // What another command is deleting too may be left to it.
+        all &= tree::remove(trash, &entry.name, budget)?;
+    }
+    Ok(all)
+}
+
 impl Storage {
     /// Empties the trash a little: for at most 50 ms or 1,000 entries, unless it holds too much or space is scarce.
     ///
@@ -53,16 +81,7 @@ impl Storage {
 
     /// Deletes what is in the trash as far as `budget` goes; says whether all is gone.
     pub fn empty_trash(&self, mut budget: Budget) -> Result<bool, SyscallError> {
-        let trash = &self.inner().trash;
-        let mut all = true;
-        for entry in trash.entries()? {
-            if budget.is_spent() {
-                return Ok(false);
-            }
-            // What another command is deleting too may be left to it.
-            all &= tree::remove(trash, &entry.name, &mut budget)?;
-        }
-        Ok(all)
+        empty(&self.inner().trash, &mut budget)
     }
 
     /// Size of the trash, as far as it is layers, which know theirs. Looking at the rest would cost as

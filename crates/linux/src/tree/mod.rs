@@ -5,10 +5,12 @@
 //! depth that its owner can delete at all, including what the kernel's overlay leaves behind.
 
 mod directory;
+mod open_up;
 mod remove;
 
 #[cfg(test)]
 mod tests;
 
 pub use directory::{Attributes, Directory, Entry, Kind};
+pub use open_up::open_up_all;
 pub use remove::{Budget, remove};

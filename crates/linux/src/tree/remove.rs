@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+use super::open_up::open_up;
 use super::{Directory, Kind};
 use crate::SyscallError;
 
@@ -166,28 +167,6 @@ impl Removal {
             Errno::XDEV,
         ))
     }
-}
-
-/// Opens a directory that is to be emptied, giving its owner all permissions first if need be; nothing if
-/// somebody else has removed it meanwhile.
-fn open_up(parent: &Directory, name: &OsStr) -> Result<Option<Directory>, SyscallError> {
-    match parent.try_directory(name) {
-        Ok(Some(directory)) => {
-            let mode = directory.attributes()?.mode;
-            if mode & 0o700 != 0o700 {
-                directory.set_mode(mode | 0o700)?;
-            }
-            return Ok(Some(directory));
-        }
-        Err(error) if error.errno() == Some(Errno::ACCESS) => {}
-        other => return other,
-    }
-    // `fchmodat` follows links, so only what is a directory gets here: a link's error is another.
-    match parent.set_mode_of(name, 0o700) {
-        Err(error) if error.errno() == Some(Errno::NOENT) => return Ok(None),
-        other => other?,
-    }
-    parent.try_directory(name)
 }
 
 fn absent_is_fine(result: Result<(), SyscallError>) -> Result<(), SyscallError> {

@@ -31,6 +31,29 @@ fn removes_directories_that_are_closed_to_their_owner() {
 }
 
 #[test]
+fn what_was_opened_up_can_be_deleted_by_ordinary_tools() {
+    let (temporary, top) = top();
+    let outside = temporary.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    set_mode(&outside, 0o500);
+    let doomed = temporary.path().join("doomed");
+    fs::create_dir_all(doomed.join("a/b/c")).unwrap();
+    fs::create_dir_all(doomed.join("read-only/d")).unwrap();
+    symlink(&outside, doomed.join("link")).unwrap();
+    for closed in ["a/b/c", "a/b", "a", "read-only/d"] {
+        set_mode(&doomed.join(closed), 0);
+    }
+    set_mode(&doomed.join("read-only"), 0o555);
+    open_up_all(&top, "doomed").unwrap();
+    fs::remove_dir_all(&doomed).unwrap();
+    assert_eq!(
+        fs::metadata(&outside).unwrap().permissions().mode() & 0o777,
+        0o500
+    );
+    open_up_all(&top, "doomed").unwrap();
+}
+
+#[test]
 fn removes_ten_thousand_levels() {
     let (_temporary, top) = top();
     let mut deepest = top.make_directory("deep", 0o700).unwrap();

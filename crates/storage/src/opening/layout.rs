@@ -117,9 +117,10 @@ pub(super) fn finish(root: &Directory, options: &Options) -> Result<(), OpenErro
         .map_err(&failed)?
         .is_some()
     {
-        reset::clear(root, &tmp, options).map_err(&failed)?;
+        reset::redo(root, &tmp, options).map_err(&failed)?;
+    } else {
+        lay_out(root, &tmp).map_err(&failed)?;
     }
-    lay_out(root, &tmp).map_err(&failed)?;
     announce(root, options);
     Ok(())
 }

@@ -9,11 +9,12 @@ use std::path::Path;
 use ch_linux::SyscallError;
 use ch_linux::boot;
 use ch_linux::lock;
-use ch_linux::tree::Directory;
+use ch_linux::tree::{Budget, Directory};
 
 use super::exclusion::{DirectoryLock, Waiting, holders};
 use super::{Opened, ResetError, check_ownership, error::io, layout, names, version, walk};
 use crate::sealed::Origin;
+use crate::space::is_no_space;
 use crate::{Options, trash};
 
 /// Empties the storage directory at `path`; what it held is in the trash of the new one.
@@ -31,13 +32,44 @@ pub(crate) fn reset(path: &Path, options: &Options) -> Result<Opened, ResetError
     let exclusive = DirectoryLock::exclusive(&root, options)?;
     wait_for_leases(&tmp, path, options)?;
     root.set_mode(0o700).map_err(&failed)?;
-    tmp.ensure_file(names::RESET).map_err(&failed)?;
-    clear(&root, &tmp, options).map_err(&failed)?;
-    layout::lay_out(&root, &tmp).map_err(&failed)?;
+    mark(&root, &tmp).map_err(&failed)?;
+    redo(&root, &tmp, options).map_err(&failed)?;
     layout::announce(&root, options);
     drop(exclusive);
     let lock = super::lock_shared(&root, options)?.flatten();
     Ok(Opened { root, lock })
+}
+
+/// Makes the mark of a reset. Where there is not even an inode for it, a file of an ordinary directory that the
+/// reset would take away becomes the mark.
+fn mark(root: &Directory, tmp: &Directory) -> Result<(), SyscallError> {
+    match tmp.ensure_file(names::RESET) {
+        Err(error) if is_no_space(&error) => root
+            .rename(names::INDEX, tmp, names::RESET)
+            .map_err(|_| error),
+        other => other.map(drop),
+    }
+}
+
+/// Does what a reset has to do after its mark is made; also if a part of it was done already. On a full file
+/// system there may be no space for the new entries until the old ones are deleted.
+pub(super) fn redo(
+    root: &Directory,
+    tmp: &Directory,
+    options: &Options,
+) -> Result<(), SyscallError> {
+    let work = || {
+        clear(root, tmp, options)?;
+        layout::lay_out(root, tmp)
+    };
+    match work() {
+        Err(error) if is_no_space(&error) => {
+            let trash = tmp.try_directory(names::TRASH)?.ok_or(error)?;
+            trash::empty(&trash, &mut Budget::UNLIMITED.clone())?;
+            work()
+        }
+        other => other,
+    }
 }
 
 /// Moves everything but the version, the lock, the mark and the trash itself to the trash.
@@ -56,7 +88,7 @@ pub(super) fn clear(
     let kept = [names::LOCK, names::RESET, names::TRASH];
     for entry in tmp.entries()? {
         if !kept.iter().any(|kept| entry.name == *kept) {
-            trash::discard(&trash, &boot, tmp, &entry.name)?;
+            trash::discard_work(&trash, &boot, tmp, &entry.name)?;
         }
     }
     Ok(())

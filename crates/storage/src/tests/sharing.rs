@@ -1,5 +1,6 @@
 //! Several commands, and several threads, in one storage directory; and the dead among them.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -68,6 +69,27 @@ fn sweep_takes_the_dead_and_leaves_the_living() {
     assert!(place.names("tmp/locks").is_empty());
     assert!(place.names("tmp/leases").is_empty());
     assert_eq!(place.names("tmp/trash").len(), 2);
+}
+
+#[test]
+fn what_failed_or_died_can_be_deleted_by_ordinary_tools() {
+    let place = Place::new();
+    let storage = place.open();
+    let close = |path: &std::path::Path| {
+        let inner = path.join("layer/fs/closed");
+        std::fs::create_dir_all(inner.join("below")).unwrap();
+        std::fs::set_permissions(&inner, std::fs::Permissions::from_mode(0o555)).unwrap();
+        std::fs::set_permissions(inner.join("below"), std::fs::Permissions::from_mode(0o0))
+            .unwrap();
+    };
+    let failed = storage.draft().unwrap();
+    close(&place.path.join(failed.relative_path()));
+    drop(failed);
+    close(&place.path.join("tmp/dead"));
+    drop(storage);
+    drop(place.open());
+    assert_eq!(place.names("tmp/trash").len(), 2);
+    std::fs::remove_dir_all(&place.path).unwrap();
 }
 
 #[test]
