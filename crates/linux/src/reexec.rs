@@ -18,10 +18,10 @@ use std::process::ExitCode;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::FdFlags;
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::{Pid, Rlimit, Signal, WaitOptions};
 
 use crate::socket::Socket;
-use crate::{SyscallError, memfd};
+use crate::{SyscallError, limits, memfd};
 
 /// Descriptor of the request in a re-executed process.
 const REQUEST: RawFd = 3;
@@ -219,6 +219,7 @@ struct Image {
     end: RawFd,
     arguments: Vec<CString>,
     parent: Option<Pid>,
+    open_files: Option<Rlimit>,
 }
 
 impl Image {
@@ -257,6 +258,7 @@ impl Image {
             end,
             arguments: arguments.iter().map(|text| c_string(text)).collect(),
             parent: start.die_with_thread.then(rustix::process::getpid),
+            open_files: limits::open_files_before(),
         })
     }
 }
@@ -331,6 +333,9 @@ unsafe fn execute(
             if libc::getppid() != parent.as_raw_nonzero().get() {
                 libc::_exit(127);
             }
+        }
+        if let Some(limit) = &image.open_files {
+            limits::set_open_files(limit);
         }
         for (descriptor, place) in &image.places {
             if libc::dup2(descriptor.as_raw_fd(), *place) < 0 {

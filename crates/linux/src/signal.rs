@@ -31,6 +31,8 @@ impl Signal {
     pub const CHILD: Self = Self(libc::SIGCHLD);
     /// Nobody reads the pipe.
     pub const PIPE: Self = Self(libc::SIGPIPE);
+    /// A file would grow beyond the limit.
+    pub const FILE_SIZE: Self = Self(libc::SIGXFSZ);
 
     /// The signal with this number.
     pub const fn from_raw(number: i32) -> Self {
@@ -110,6 +112,11 @@ fn set_disposition(signal: i32, handler: libc::sighandler_t) {
     unsafe {
         libc::signal(signal, handler);
     }
+}
+
+/// Lets `signal` have no effect on this process, nor on what it executes, until [`reset_all`].
+pub fn ignore(signal: Signal) {
+    set_disposition(signal.0, libc::SIG_IGN);
 }
 
 /// Gives every signal the effect it has in a new session.

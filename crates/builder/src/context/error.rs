@@ -1,9 +1,10 @@
 //! What can go wrong in a `COPY`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ch_linux::SyscallError;
 
+use super::destination::absolute;
 use super::pattern::MalformedPatternError;
 
 /// Why a `COPY` can't be done.
@@ -58,6 +59,24 @@ pub enum CopyError {
         /// What failed.
         source: SyscallError,
     },
+}
+
+/// What can't be read at `path` of the context.
+pub(super) fn reading(path: &Path) -> impl Fn(SyscallError) -> CopyError {
+    let path = path.to_owned();
+    move |source| CopyError::Read {
+        path: path.clone(),
+        source,
+    }
+}
+
+/// What can't be written at `path` of the image.
+pub(super) fn writing(path: &Path) -> impl Fn(SyscallError) -> CopyError {
+    let path = absolute(path);
+    move |source| CopyError::Write {
+        path: path.clone(),
+        source,
+    }
 }
 
 /// No source of the instruction was found.

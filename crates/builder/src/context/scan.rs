@@ -13,13 +13,14 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::vec;
 
 use ch_linux::file::{self, Kind, OFlags, Status};
 use ch_linux::{SyscallError, xattr};
 use ch_oci::{Algorithm, Digest};
 
 use super::contents::{self, Contents};
-use super::error::CopyError;
+use super::error::{CopyError, reading};
 use super::resolve::Operand;
 use crate::key::KeyHash;
 
@@ -39,18 +40,18 @@ pub(crate) fn add_to_key(
         scan.key.field("operand", operand.name().as_bytes());
         scan.links.clear();
         let (path, shown) = (Path::new(""), &operand.path);
-        let failed = |source| CopyError::Read {
-            path: shown.clone(),
-            source,
-        };
+        let failed = reading(shown);
         // What was opened may have changed since.
-        let status = file::status(&operand.descriptor).map_err(failed)?;
+        let status = file::status(&operand.descriptor).map_err(&failed)?;
         scan.head(path, &status);
         match status.kind {
             Kind::File => scan
                 .file(shown, &status, || operand.open())
-                .map_err(failed)?,
-            Kind::Directory => scan.tree(&operand.descriptor, path, shown)?,
+                .map_err(&failed)?,
+            Kind::Directory => {
+                let top = duplicate(&operand.descriptor).map_err(&failed)?;
+                scan.tree(top, path.to_owned(), shown.clone())?;
+            }
             _ => {}
         }
     }
@@ -65,17 +66,57 @@ struct Scan<'a> {
     links: HashMap<(u64, u64), PathBuf>,
 }
 
+/// A directory that is being added.
+struct Level {
+    directory: File,
+    rest: vec::IntoIter<(OsString, Kind)>,
+    /// Relative to the operand.
+    path: PathBuf,
+    /// For messages.
+    shown: PathBuf,
+}
+
 impl Scan<'_> {
     /// Adds an open directory and what is in it: `path` is relative to the operand, `shown` is for messages.
-    fn tree(&mut self, directory: &File, path: &Path, shown: &Path) -> Result<(), CopyError> {
-        let attributes = user_attributes(directory).map_err(|source| CopyError::Read {
-            path: shown.to_owned(),
-            source,
-        })?;
-        for (name, value) in attributes {
+    fn tree(&mut self, top: File, path: PathBuf, shown: PathBuf) -> Result<(), CopyError> {
+        // No recursion: contexts may be deeper than a thread's stack.
+        let mut levels = vec![self.enter(top, path, shown)?];
+        while let Some(level) = levels.last_mut() {
+            let Some((name, kind)) = level.rest.next() else {
+                self.key.field("end", "");
+                levels.pop();
+                continue;
+            };
+            let (path, shown) = (level.path.join(&name), level.shown.join(&name));
+            if kind == Kind::Directory {
+                let opened = open_object(&level.directory, &name);
+                let (object, status) = opened.map_err(reading(&shown))?;
+                self.head(&path, &status);
+                levels.push(self.enter(object, path, shown)?);
+            } else {
+                self.object(&level.directory, &name, kind, &path, &shown)
+                    .map_err(reading(&shown))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        directory: File,
+        path: PathBuf,
+        shown: PathBuf,
+    ) -> Result<Level, CopyError> {
+        for (name, value) in user_attributes(&directory).map_err(reading(&shown))? {
             self.key.field("xattr", name).field("value", value);
         }
-        self.directory(directory, path, shown)
+        let rest = sorted_entries(&directory).map_err(reading(&shown))?;
+        Ok(Level {
+            directory,
+            rest: rest.into_iter(),
+            path,
+            shown,
+        })
     }
 
     /// Adds what a file holds; it is opened only if the index does not know.
@@ -133,46 +174,37 @@ impl Scan<'_> {
         }
     }
 
-    fn directory(&mut self, directory: &File, path: &Path, shown: &Path) -> Result<(), CopyError> {
-        let failed = |source| CopyError::Read {
-            path: shown.to_owned(),
-            source,
-        };
-        for (name, kind) in sorted_entries(directory).map_err(failed)? {
-            let (path, shown) = (path.join(&name), shown.join(&name));
-            let failed = |source| CopyError::Read {
-                path: shown.clone(),
-                source,
-            };
-            match kind {
-                Kind::Directory => {
-                    let (object, status) = open_object(directory, &name).map_err(failed)?;
-                    self.head(&path, &status);
-                    self.tree(&object, &path, &shown)?;
-                }
-                Kind::File => {
-                    let status = file::status_at(directory, &name).map_err(failed)?;
-                    self.head(&path, &status);
-                    self.link(&path, &status);
-                    let open = || open_object(directory, &name).map(|(object, _)| object);
-                    self.file(&shown, &status, open).map_err(failed)?;
-                }
-                Kind::Symlink => {
-                    let target = file::read_link_at(directory, &name).map_err(failed)?;
-                    self.key
-                        .field("path", path.as_os_str().as_bytes())
-                        .field("link", target.as_os_str().as_bytes());
-                }
-                // A socket is nothing that could be copied.
-                Kind::Socket => {}
-                _ => {
-                    let status = file::status_at(directory, &name).map_err(failed)?;
-                    self.head(&path, &status);
-                    self.link(&path, &status);
-                }
+    /// Adds anything but a directory.
+    fn object(
+        &mut self,
+        directory: &File,
+        name: &OsStr,
+        kind: Kind,
+        path: &Path,
+        shown: &Path,
+    ) -> Result<(), SyscallError> {
+        match kind {
+            Kind::File => {
+                let status = file::status_at(directory, name)?;
+                self.head(path, &status);
+                self.link(path, &status);
+                let open = || open_object(directory, name).map(|(object, _)| object);
+                self.file(shown, &status, open)?;
+            }
+            Kind::Symlink => {
+                let target = file::read_link_at(directory, name)?;
+                self.key
+                    .field("path", path.as_os_str().as_bytes())
+                    .field("link", target.as_os_str().as_bytes());
+            }
+            // A socket is nothing that could be copied.
+            Kind::Socket => {}
+            _ => {
+                let status = file::status_at(directory, name)?;
+                self.head(path, &status);
+                self.link(path, &status);
             }
         }
-        self.key.field("end", "");
         Ok(())
     }
 
@@ -207,6 +239,13 @@ pub(super) fn sorted_entries(directory: &File) -> Result<Vec<(OsString, Kind)>, 
     }
     entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     Ok(entries)
+}
+
+/// A second descriptor of the same object.
+pub(super) fn duplicate(object: &File) -> Result<File, SyscallError> {
+    object
+        .try_clone()
+        .map_err(|error| SyscallError::new("fcntl", "F_DUPFD_CLOEXEC", error))
 }
 
 /// Opens a file or directory for reading.

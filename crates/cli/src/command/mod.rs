@@ -30,6 +30,8 @@ use std::panic;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
+use ch_linux::limits;
+use ch_linux::signal::{self, Signal};
 use command_line::{Answer, Command, Request};
 use context::Context;
 
@@ -75,6 +77,9 @@ fn run(request: Request, environment: Environment) -> ExitCode {
             "--{option}: not written in full; a later version may have more options that begin so"
         ));
     }
+    limits::raise_open_files();
+    // A file that may not grow is an error that names the file.
+    signal::ignore(Signal::FILE_SIZE);
     let interrupt = match Interrupt::watch(&terminal) {
         Ok(interrupt) => interrupt,
         Err(failure) => return terminal.fail(&failure),

@@ -8,6 +8,7 @@
 mod build;
 mod images;
 mod kills;
+mod limits;
 mod main_job;
 mod pull;
 mod pull_directory;

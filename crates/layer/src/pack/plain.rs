@@ -10,8 +10,9 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::vec;
 
-use ch_linux::file::{self, Kind, OFlags, Status};
+use ch_linux::file::{self, Entry, Kind, OFlags, Status};
 use ch_linux::namespace::Identity;
 use ch_linux::{SyscallError, xattr};
 use ch_ownership::{OVERRIDE_STAT, Override};
@@ -61,7 +62,7 @@ pub fn pack_plain(root: impl AsFd, output: impl Write) -> Result<Packed, PackErr
         piece: vec![0; PIECE],
     };
     let root = file::open_directory_at(root, ".").map_err(unreadable(b""))?;
-    packer.directory(&root, b"")?;
+    packer.tree(root)?;
     packer.writer.finish().map_err(PackError::Write)?;
     Ok(packer.packed)
 }
@@ -80,33 +81,55 @@ struct Packer<W> {
     piece: Vec<u8>,
 }
 
+/// A directory that is being written.
+struct Level {
+    directory: OwnedFd,
+    path: Vec<u8>,
+    rest: vec::IntoIter<Entry>,
+}
+
 impl<W: Write> Packer<W> {
-    /// A directory and everything below it.
-    fn directory(&mut self, directory: &OwnedFd, path: &[u8]) -> Result<(), PackError> {
-        let status = file::status(directory).map_err(unreadable(path))?;
-        let mut member = self.describe(directory.as_fd(), path, &status)?;
-        member.kind = tar::Kind::Directory;
-        member.path = if path.is_empty() {
-            b"./".to_vec()
-        } else {
-            [path, b"/"].concat()
-        };
-        self.writer.member(&member).map_err(PackError::Write)?;
-        let mut entries = file::entries(directory).map_err(unreadable(path))?;
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        for entry in entries {
-            let path = join(path, entry.name.as_bytes());
+    /// A directory and everything below it. No recursion: trees may be deeper than a thread's stack.
+    fn tree(&mut self, top: OwnedFd) -> Result<(), PackError> {
+        let mut levels = vec![self.enter(top, Vec::new())?];
+        while let Some(level) = levels.last_mut() {
+            let Some(entry) = level.rest.next() else {
+                levels.pop();
+                continue;
+            };
+            let path = join(&level.path, entry.name.as_bytes());
+            let directory = &level.directory;
             let status = file::status_at(directory, &entry.name).map_err(unreadable(&path))?;
             match status.kind {
                 Kind::Directory => {
                     let below = file::open_directory_at(directory, &entry.name);
-                    self.directory(&below.map_err(unreadable(&path))?, &path)?;
+                    let inner = self.enter(below.map_err(unreadable(&path))?, path)?;
+                    levels.push(inner);
                 }
                 Kind::Socket => self.packed.sockets += 1,
                 _ => self.object(directory, &entry.name, &path, &status)?,
             }
         }
         Ok(())
+    }
+
+    fn enter(&mut self, directory: OwnedFd, path: Vec<u8>) -> Result<Level, PackError> {
+        let status = file::status(&directory).map_err(unreadable(&path))?;
+        let mut member = self.describe(directory.as_fd(), &path, &status)?;
+        member.kind = tar::Kind::Directory;
+        member.path = if path.is_empty() {
+            b"./".to_vec()
+        } else {
+            [&path[..], b"/"].concat()
+        };
+        self.writer.member(&member).map_err(PackError::Write)?;
+        let mut entries = file::entries(&directory).map_err(unreadable(&path))?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Level {
+            directory,
+            path,
+            rest: entries.into_iter(),
+        })
     }
 
     /// Anything but a directory.

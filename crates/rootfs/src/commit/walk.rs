@@ -76,8 +76,11 @@ impl<'a> Walk<'a> {
         root: impl AsFd,
         artificial: &'a Artificial,
     ) -> Result<Walked, CommitError> {
+        let status = self.check(file::status(&root))?;
+        if status.mode & 0o700 != 0o700 {
+            self.check(file::set_mode(&root, status.mode | 0o700))?;
+        }
         let mut directory = self.check(file::open_directory_at(&root, "."))?;
-        let status = self.check(file::status(&directory))?;
         let mut level = self.enter(&directory, status, None, Some(artificial))?;
         let mut above: Vec<(OsString, Level<'a>)> = Vec::new();
         loop {

@@ -104,13 +104,25 @@ pub(super) fn same_content(one: &File, other: &File) -> Result<bool, SyscallErro
 /// By plain descent: moving directories about, as the deletion of a draft does, is what an overlay
 /// refuses for directories of lower layers.
 pub(super) fn remove_tree(directory: &File, name: &OsStr) -> Result<(), SyscallError> {
-    let tree: File = file::open_directory_at(directory, name)?.into();
-    for (name, kind) in sorted_entries(&tree)? {
-        if kind == Kind::Directory {
-            remove_tree(&tree, &name)?;
-        } else {
-            file::remove_file_at(&tree, &name)?;
+    let open = |directory: &File, name: &OsStr| -> Result<_, SyscallError> {
+        let tree = File::from(file::open_directory_at(directory, name)?);
+        let entries = sorted_entries(&tree)?.into_iter();
+        Ok((tree, entries, name.to_owned()))
+    };
+    let mut levels = vec![open(directory, name)?];
+    while let Some((tree, entries, _)) = levels.last_mut() {
+        match entries.next() {
+            Some((name, Kind::Directory)) => {
+                let inner = open(tree, &name)?;
+                levels.push(inner);
+            }
+            Some((name, _)) => file::remove_file_at(tree, &name)?,
+            None => {
+                let (_, _, name) = levels.pop().expect("it was the last");
+                let parent = levels.last().map_or(directory, |(parent, ..)| parent);
+                file::remove_directory_at(parent, &name)?;
+            }
         }
     }
-    file::remove_directory_at(directory, name)
+    Ok(())
 }

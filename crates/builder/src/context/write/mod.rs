@@ -4,6 +4,7 @@
 //! is replaced, never followed. An object that would not change is not written, so that it is not
 //! in the layer. Attributes of directories come last, deepest first.
 
+mod level;
 mod likeness;
 
 use std::collections::HashMap;
@@ -17,9 +18,10 @@ use ch_linux::{SyscallError, in_root};
 use ch_ownership::Kind as BelievedKind;
 
 use super::destination::{self, Destination, absolute, ensure_directory};
-use super::error::CopyError;
+use super::error::{CopyError, reading, writing};
 use super::resolve::Operand;
-use super::scan::{open_object, sorted_entries, user_attributes};
+use super::scan::{open_object, user_attributes};
+use level::Level;
 use likeness::{
     agrees, as_roots, believe, copy_attributes, copy_content, remove_tree, same_content,
 };
@@ -112,76 +114,55 @@ impl Writer<'_> {
         directory: &File,
         path: &Path,
     ) -> Result<(), CopyError> {
-        for (name, kind) in sorted_entries(source).map_err(reading(shown))? {
-            let (shown, path) = (shown.join(&name), path.join(&name));
-            match kind {
-                Kind::Directory => {
-                    let (object, status) = open_object(source, &name).map_err(reading(&shown))?;
-                    self.directory(&object, &status, &shown, directory, &path, &name)?;
+        // No recursion: contexts may be deeper than a thread's stack.
+        let mut levels = vec![Level::top(source, shown, directory, path)?];
+        while let Some(level) = levels.last_mut() {
+            let Some((name, kind)) = level.rest.next() else {
+                let done = levels.pop();
+                if let Some(done) = done.filter(|_| !levels.is_empty()) {
+                    done.finish()?;
                 }
-                Kind::File => {
-                    let (object, status) = open_object(source, &name).map_err(reading(&shown))?;
-                    let source = Source {
-                        object: Some(&object),
-                        status: &status,
-                    };
-                    self.object(&source, &shown, directory, &path, &name)?;
-                }
-                Kind::Symlink => {
-                    let target = file::read_link_at(source, &name).map_err(reading(&shown))?;
-                    let status = file::status_at(source, &name).map_err(reading(&shown))?;
-                    symlink(&target, &status, directory, &name).map_err(writing(&path))?;
-                }
-                Kind::Socket => {}
-                _ => {
-                    let status = file::status_at(source, &name).map_err(reading(&shown))?;
-                    let source = Source {
-                        object: None,
-                        status: &status,
-                    };
-                    self.object(&source, &shown, directory, &path, &name)?;
-                }
+                continue;
+            };
+            if kind == Kind::Directory {
+                let inner = level.descend(&name)?;
+                levels.push(inner);
+            } else {
+                self.entry(level, &name, kind)?;
             }
         }
         Ok(())
     }
 
-    /// A directory below the top: merged with what is there, with the source's attributes.
-    fn directory(
-        &mut self,
-        source: &File,
-        status: &Status,
-        shown: &Path,
-        directory: &File,
-        path: &Path,
-        name: &OsStr,
-    ) -> Result<(), CopyError> {
-        let failed = writing(path);
-        let existing = file::try_status_at(directory, name).map_err(&failed)?;
-        let existed = match existing.map(|status| status.kind) {
-            Some(Kind::Directory) => true,
-            Some(_) => {
-                file::remove_file_at(directory, name).map_err(&failed)?;
-                false
+    /// Anything but a directory.
+    fn entry(&mut self, level: &Level, name: &OsStr, kind: Kind) -> Result<(), CopyError> {
+        let (from, to) = (&level.source, &level.made);
+        let (shown, path) = (level.shown.join(name), level.path.join(name));
+        let failed = reading(&shown);
+        match kind {
+            Kind::File => {
+                let (object, status) = open_object(from, name).map_err(failed)?;
+                let source = Source {
+                    object: Some(&object),
+                    status: &status,
+                };
+                self.object(&source, &shown, to, &path, name)
             }
-            None => false,
-        };
-        if !existed {
-            file::make_directory_at(directory, name, 0o700).map_err(&failed)?;
+            Kind::Symlink => {
+                let target = file::read_link_at(from, name).map_err(&failed)?;
+                let status = file::status_at(from, name).map_err(failed)?;
+                symlink(&target, &status, to, name).map_err(writing(&path))
+            }
+            Kind::Socket => Ok(()),
+            _ => {
+                let status = file::status_at(from, name).map_err(failed)?;
+                let source = Source {
+                    object: None,
+                    status: &status,
+                };
+                self.object(&source, &shown, to, &path, name)
+            }
         }
-        let made: File = file::open_directory_at(directory, name)
-            .map_err(&failed)?
-            .into();
-        self.contents(source, shown, &made, path)?;
-        let unchanged = existed
-            && agrees(&made, status).map_err(&failed)?
-            && file::status(&made).map_err(&failed)?.modified == status.modified;
-        if !unchanged {
-            copy_attributes(source, &made).map_err(&failed)?;
-            believe(&made, &as_roots(status)).map_err(&failed)?;
-            file::set_modified(&made, status.modified).map_err(&failed)?;
-        }
-        Ok(())
     }
 
     /// A file or special file at `name` in `directory`, replacing what is there.
@@ -312,22 +293,6 @@ fn special(status: &Status, directory: &File, name: &OsStr) -> Result<(), Syscal
         believe(&File::from(made), &believed)?;
     }
     file::set_modified_at(directory, name, status.modified)
-}
-
-fn writing(path: &Path) -> impl Fn(SyscallError) -> CopyError {
-    let path = absolute(path);
-    move |source| CopyError::Write {
-        path: path.clone(),
-        source,
-    }
-}
-
-fn reading(path: &Path) -> impl Fn(SyscallError) -> CopyError {
-    let path = path.to_owned();
-    move |source| CopyError::Read {
-        path: path.clone(),
-        source,
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,93 @@
+//! Depths, sizes and numbers that are larger than usual, or smaller.
+
+use ch_test_support::TestEnv;
+
+use crate::{empty, with_base};
+
+/// As many levels as an archive may have, with what is around them; a recursion has no stack for them, and nobody
+/// may open so many files unless he asks for it.
+const DEEP: usize = 990;
+/// What `mkdir` takes at once.
+const PART: usize = 495;
+
+/// Makes directories in one another below `name`, and a file in the deepest.
+fn plant_deep(env: &TestEnv, name: &str) {
+    let part = ["d"; PART].join("/");
+    let script = format!(
+        "mkdir -p {name} && cd {name} && i=0 && while [ $i -lt {} ]; do \
+         mkdir -p {part} && cd -P {part} || exit 1; i=$((i + 1)); done; echo leaf > leaf",
+        DEEP / PART
+    );
+    env.run("sh", ["-c", &script]).success();
+}
+
+/// Deletes what the test made: the standard library would need more open files than tests have.
+fn clear(env: &TestEnv) {
+    let all = env.root().join("*");
+    let script = format!("rm -rf {}", all.display());
+    env.run("sh", ["-c", &script]).success();
+}
+
+#[test]
+fn deep_trees_are_copied_and_imported() {
+    let env = with_base();
+    plant_deep(&env, "context/tree");
+    let dockerfile = "FROM base\nCOPY tree /tree\nRUN rm -rf /tree/d/d\nCOPY tree /tree\n";
+    env.write("context/Dockerfile", dockerfile);
+    env.image(["build", "context"]).success();
+    let depth =
+        "cd /tree; n=0; while cd -P d 2>/dev/null; do n=$((n + 1)); done; echo $n; cat leaf";
+    let expected = format!("{DEEP}\nleaf\n");
+    let inside =
+        |image: &str, script: &str| env.ch_run([image, "--", "sh", "-c", script]).success();
+    inside("context", depth).prints(&expected);
+    env.write("context/tree/changed", "");
+    env.image(["build", "context"]).success();
+    inside("context", depth).prints(&expected);
+    plant_deep(&env, "base/tree");
+    env.image(["import", "base", "imported"]).success();
+    inside("imported", depth).prints(&expected);
+    // A file takes the place of the whole tree.
+    env.write(
+        "context/Dockerfile",
+        "FROM base\nCOPY tree /x/tree\nCOPY file /x\n",
+    );
+    env.write("context/file/tree", "");
+    env.image(["build", "context"]).success();
+    inside("context", "cat /x/tree").prints("");
+    clear(&env);
+}
+
+#[test]
+fn limits_of_the_user_are_those_of_his_commands() {
+    let env = with_base();
+    env.write("context/Dockerfile", "FROM base\nRUN ulimit -S -n\n");
+    let build = "ulimit -S -n 321; ch-image build context";
+    let path = format!("{}:/usr/bin:/bin", env.root().join("bin").display());
+    let command = [&format!("PATH={path}"), "sh", "-c", build];
+    env.run("env", command).success().prints("321\n");
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_an_error() {
+    let env = empty();
+    env.write("tree/file", vec![b'x'; 1 << 20]);
+    let import = "ulimit -f 100; ch-image import tree x";
+    let path = format!("{}:/usr/bin:/bin", env.root().join("bin").display());
+    let refused = env.run("env", [&format!("PATH={path}"), "sh", "-c", import]);
+    refused.exits(1).complains("File too large");
+    env.image(["list"]).success().prints("");
+}
+
+#[test]
+fn a_root_closed_to_its_owner_is_committed() {
+    let env = with_base();
+    env.write(
+        "context/Dockerfile",
+        "FROM base\nRUN chmod 000 /\nRUN echo x > /file\n",
+    );
+    env.image(["build", "context"]).success();
+    env.ch_run(["context", "--", "cat", "/file"])
+        .success()
+        .prints("x\n");
+}
