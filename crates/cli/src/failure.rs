@@ -15,6 +15,10 @@ const FAILED: u8 = 1;
 /// Status of a command line that could not be understood.
 const USAGE: u8 = 2;
 
+/// What the kernel says (`EAGAIN`) when a process or a thread is one too many; nothing else here is done without
+/// waiting.
+const NO_MORE_PROCESSES: &str = "Resource temporarily unavailable";
+
 /// Why a command did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -61,6 +65,11 @@ impl Failure {
         while let Some(error) = cause {
             failure.add_cause(error.to_string());
             cause = error.source();
+        }
+        let last = failure.causes.last().unwrap_or(&failure.message);
+        if failure.hint.is_none() && last.ends_with(NO_MORE_PROCESSES) {
+            failure.hint = ch_linux::limits::processes()
+                .map(|most| format!("this user may have {most} processes and threads (ulimit -u)"));
         }
         failure
     }
@@ -249,6 +258,15 @@ mod tests {
         );
         assert!(failure.hint().is_some());
         assert!(!Failure::from(Outer(Middle(io::Error::other("no")))).lacks_space());
+    }
+
+    #[test]
+    fn who_has_too_many_processes_is_told_of_the_limit() {
+        let fork = Outer(Middle(io::Error::from_raw_os_error(11)));
+        let hint = Failure::from(fork).hint().map(str::to_owned);
+        let limit = ch_linux::limits::processes();
+        assert_eq!(hint.is_some(), limit.is_some(), "{hint:?}");
+        assert!(hint.is_none_or(|hint| hint.contains("ulimit -u")));
     }
 
     #[test]

@@ -40,7 +40,8 @@ impl Interrupt {
         let (watcher, terminal) = (Arc::clone(&interrupt), Arc::clone(terminal));
         thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(move || watcher.listen(&receiver, &terminal))?;
+            .spawn(move || watcher.listen(&receiver, &terminal))
+            .map_err(|error| Failure::caused("can't start a thread", &error))?;
         Ok(interrupt)
     }
 

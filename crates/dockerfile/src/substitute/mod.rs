@@ -35,6 +35,8 @@ pub enum SubstituteError {
     InvalidEscape { character: char },
     #[error("syntax error: substitutions are nested too deeply")]
     TooDeep,
+    #[error("substitutions make a text of more than 1 MiB")]
+    TooLong,
     #[error("{name}: {message}")]
     Required { name: String, message: String },
 }
@@ -54,7 +56,8 @@ pub fn body(text: &str, lookup: &Lookup<'_>) -> Result<Expanded, SubstituteError
 
 /// Replaces only variables that are set; all other text stays, quotes and escapes too.
 ///
-/// For elements of exec forms and values of build arguments. The only error is that of `${name:?}`.
+/// For elements of exec forms and values of build arguments. The only errors are that of `${name:?}`, and a result
+/// that is too long.
 pub fn set_only(text: &str, lookup: &Lookup<'_>) -> Result<String, SubstituteError> {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
@@ -68,10 +71,12 @@ pub fn set_only(text: &str, lookup: &Lookup<'_>) -> Result<String, SubstituteErr
             .then(|| Scanner::new(rest, '\\', true, lookup).first_variable());
         rest = match attempt {
             Some(Ok((value, remainder))) => {
-                result.push_str(&value);
+                append(&mut result, &value, text)?;
                 remainder
             }
-            Some(Err(error @ SubstituteError::Required { .. })) => return Err(error),
+            Some(Err(error @ (SubstituteError::Required { .. } | SubstituteError::TooLong))) => {
+                return Err(error);
+            }
             other => {
                 closed &= !matches!(other, Some(Err(ref error)) if reaches_the_end(error));
                 result.push('$');
@@ -81,6 +86,19 @@ pub fn set_only(text: &str, lookup: &Lookup<'_>) -> Result<String, SubstituteErr
     }
     result.push_str(rest);
     Ok(result)
+}
+
+/// By how much a result may be longer than its text: far more than the kernel takes as one argument. A few lines
+/// in which each variable holds the one before several times would fill any memory.
+const MOST_ADDED: usize = 1 << 20;
+
+/// Appends a value to the result of `text`.
+fn append(result: &mut String, value: &str, text: &str) -> Result<(), SubstituteError> {
+    if result.len() + value.len() > text.len() + MOST_ADDED {
+        return Err(SubstituteError::TooLong);
+    }
+    result.push_str(value);
+    Ok(())
 }
 
 fn reaches_the_end(error: &SubstituteError) -> bool {
@@ -106,7 +124,9 @@ fn static_error(result: Result<Expanded, SubstituteError>) -> Option<SubstituteE
     result.err().filter(|error| {
         !matches!(
             error,
-            SubstituteError::Required { .. } | SubstituteError::InvalidEscape { .. }
+            SubstituteError::Required { .. }
+                | SubstituteError::InvalidEscape { .. }
+                | SubstituteError::TooLong
         )
     })
 }

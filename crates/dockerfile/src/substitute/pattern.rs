@@ -57,8 +57,15 @@ impl Pattern {
         characters.iter().rev().collect()
     }
 
-    /// `value` with the first match, or every one, replaced; of the matches at one place, the longest.
-    pub(super) fn replace(&self, value: &str, replacement: &str, all: bool) -> String {
+    /// `value` with the first match, or every one, replaced; of the matches at one place, the longest. The
+    /// result may have `most` bytes.
+    pub(super) fn replace(
+        &self,
+        value: &str,
+        replacement: &str,
+        all: bool,
+        most: usize,
+    ) -> Result<String, SubstituteError> {
         let characters: Vec<char> = value.chars().collect();
         let mut result = String::new();
         let mut position = 0;
@@ -71,6 +78,9 @@ impl Pattern {
             if start == end {
                 result.extend(characters.get(start));
             }
+            if result.len() > most {
+                return Err(SubstituteError::TooLong);
+            }
             position = end.max((start + 1).min(characters.len() + 1));
             last_end = Some(end);
             if !all || position > characters.len() {
@@ -78,7 +88,7 @@ impl Pattern {
             }
         }
         result.extend(characters.get(position..).unwrap_or_default());
-        result
+        Ok(result)
     }
 
     fn reversed(&self) -> Pattern {

@@ -1,13 +1,14 @@
 //! One pass over a word, from left to right.
 
 use super::pattern::{Extent, Pattern};
-use super::{Expanded, Lookup, SubstituteError};
+use super::{Expanded, Lookup, MOST_ADDED, SubstituteError, append};
 
 /// How deep `${a:-${b:-...}}` may go.
 const DEEPEST: usize = 64;
 
 /// The place in a word, and what decides about its characters.
 pub(super) struct Scanner<'t, 'l> {
+    text: &'t str,
     rest: &'t str,
     escape: char,
     quotes: bool,
@@ -30,6 +31,7 @@ type Text = Result<String, SubstituteError>;
 impl<'t, 'l> Scanner<'t, 'l> {
     pub(super) fn new(text: &'t str, escape: char, quotes: bool, lookup: &'l Lookup<'l>) -> Self {
         Scanner {
+            text,
             rest: text,
             escape,
             quotes,
@@ -67,7 +69,7 @@ impl<'t, 'l> Scanner<'t, 'l> {
         let mut result = String::new();
         while let Some(character) = self.peek() {
             match character {
-                '$' => result.push_str(&self.dollar()?),
+                '$' => append(&mut result, &self.dollar()?, self.text)?,
                 '\'' if self.quotes => self.single_quoted(&mut result)?,
                 '"' if self.quotes => self.double_quoted(&mut result)?,
                 _ => {
@@ -109,7 +111,7 @@ impl<'t, 'l> Scanner<'t, 'l> {
         self.next();
         while let Some(character) = self.peek() {
             if character == '$' {
-                result.push_str(&self.dollar()?);
+                append(result, &self.dollar()?, self.text)?;
                 continue;
             }
             self.next();
@@ -213,7 +215,8 @@ impl<'t, 'l> Scanner<'t, 'l> {
         let pattern = Pattern::parse(&self.until(Some('/'), Escapes::Kept)?)?;
         let replacement = self.until(Some('}'), Escapes::Removed)?;
         let value = self.value_or_nothing(name);
-        Ok(pattern.replace(&value, &replacement, all))
+        let most = self.text.len() + MOST_ADDED;
+        pattern.replace(&value, &replacement, all, most)
     }
 
     fn value(&self, name: &str) -> Option<String> {

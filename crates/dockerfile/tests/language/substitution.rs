@@ -233,3 +233,29 @@ fn vectors_of_heredoc_bodies() {
     assert_eq!(error.to_string(), "U: boom", "V-C62");
     println!("dockerfile.md §6.5 (bodies): {} vectors", table.len() + 1);
 }
+
+#[test]
+fn results_are_not_much_longer_than_what_makes_them() {
+    let half = "x".repeat(512 * 1024);
+    let set = |name: &str| (name == "half").then(|| half.clone());
+    let word = |text: &str| substitute::word(text, Escape::Backslash, &set).map(|all| all.text);
+    assert_eq!(word("$half$half").unwrap().len(), 1 << 20);
+    let bombs = [
+        "$half$half$half",
+        "\"$half$half$half\"",
+        "${none:-$half$half$half}",
+        "${half//x/$half}",
+        "${half//x/01234567}",
+    ];
+    for bomb in bombs {
+        assert_eq!(word(bomb), Err(SubstituteError::TooLong), "{bomb}");
+        let body = substitute::body(bomb, &set);
+        // Quotes are ordinary characters of a body.
+        assert_eq!(body.unwrap_err(), SubstituteError::TooLong, "{bomb}");
+    }
+    let exec = substitute::set_only("$half$half$half", &set);
+    assert_eq!(exec, Err(SubstituteError::TooLong));
+    // What stands there is no result of a substitution.
+    let long = "y".repeat(3 << 20);
+    assert_eq!(word(&long).unwrap().len(), long.len());
+}
