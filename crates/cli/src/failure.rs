@@ -133,7 +133,7 @@ impl Failure {
         if !self.message.starts_with(&said) {
             self.causes.insert(0, said);
         }
-        self.with_hint(space.hint())
+        self.with_hint(NoSpace::HINT)
     }
 
     /// What went wrong, in one sentence (or an excerpt below it).

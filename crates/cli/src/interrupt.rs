@@ -77,11 +77,12 @@ impl Interrupt {
             stop.request();
             if self.first.set(signal).is_ok() {
                 let terminal = Arc::clone(terminal);
-                // Not waited for: it ends the process.
-                thread::spawn(move || {
+                let end = move || {
                     thread::sleep(PATIENCE);
                     die(signal, &terminal)
-                });
+                };
+                // Not waited for: it ends the process. Without it only the build does.
+                let _ = thread::Builder::new().spawn(end);
             }
         }
     }

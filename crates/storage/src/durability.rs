@@ -151,11 +151,14 @@ impl Storage {
         inner.durability.syncs.fetch_add(1, Ordering::AcqRel);
         let (done, waiting) = mpsc::channel::<()>();
         std::thread::scope(|scope| {
-            scope.spawn(move || {
+            let tell = move || {
                 if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                     inner.options.notify.send(&Notice::WaitingForDisk);
                 }
-            });
+            };
+            if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, tell) {
+                tracing::debug!("nobody tells when the disk is slow: {error}");
+            }
             let result = sync::file_system(&inner.root).map_err(CommitError::Sync);
             drop(done);
             result

@@ -28,6 +28,10 @@ pub struct NoSpace {
 }
 
 impl NoSpace {
+    /// What the user can do.
+    pub const HINT: &str =
+        "free space on that file system, or delete all images with: ch-image reset";
+
     /// The storage directory at `path` has no space left.
     pub fn at(path: &Path) -> Self {
         let mounts = std::fs::read(MOUNTS).unwrap_or_default();
@@ -36,11 +40,6 @@ impl NoSpace {
             path: path.to_owned(),
             file_system: mount_point(&mounts, &real),
         }
-    }
-
-    /// What the user can do.
-    pub fn hint(&self) -> &'static str {
-        "free space on that file system, or delete all images with: ch-image reset"
     }
 }
 

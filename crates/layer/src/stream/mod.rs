@@ -55,12 +55,19 @@ pub(crate) fn process<T, E: Blame>(
         let (compressed_in, compressed_out) = bounded(WAITING);
         let (plain_in, plain_out) = bounded(WAITING);
         let (digest_in, digest_out) = bounded(WAITING);
-        let fetcher = scope.spawn(move || fetch(input, &compressed_in, pool, stop));
-        let inflater = scope.spawn(move || {
-            let source = ChunkReader::new(compressed_out, pool);
-            compression::decompress(source, plain_in, digest_in, pool)
-        });
-        let digester = scope.spawn(move || digest(&digest_out, pool));
+        // Should one of them not start, its ends of the channels are dropped, and the others end.
+        let inflater = thread::Builder::new()
+            .spawn_scoped(scope, move || {
+                let source = ChunkReader::new(compressed_out, pool);
+                compression::decompress(source, plain_in, digest_in, pool)
+            })
+            .map_err(StreamError::Input)?;
+        let digester = thread::Builder::new()
+            .spawn_scoped(scope, move || digest(&digest_out, pool))
+            .map_err(StreamError::Input)?;
+        let fetcher = thread::Builder::new()
+            .spawn_scoped(scope, move || fetch(input, &compressed_in, pool, stop))
+            .map_err(StreamError::Input)?;
         let mut plain = ChunkReader::new(plain_out, pool);
         let value = reader(&mut plain);
         if value.as_ref().is_err_and(|error| !error.blames_content()) {

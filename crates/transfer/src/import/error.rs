@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ch_layer::{FormatError, PackError, SettleError, UnpackError};
 use ch_linux::SyscallError;
 use ch_oci::DocumentError;
-use ch_storage::PublishError;
+use ch_storage::{NoSpace, PublishError};
 
 /// Why an image could not be imported. An earlier image of the name is still there.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,9 @@ pub enum ImportError {
     /// No pipe between packing and unpacking.
     #[error("can't make a pipe")]
     Pipe(#[source] io::Error),
+    /// No thread for packing.
+    #[error("can't start a thread")]
+    Thread(#[source] io::Error),
     /// The new layer can't be looked at or changed.
     #[error("can't complete the layer")]
     Layer(#[source] SyscallError),
@@ -84,8 +87,8 @@ pub enum ImportError {
 
 impl ImportError {
     /// What the user can do, where that can be said.
-    pub fn hint(&self) -> Option<String> {
-        matches!(self, Self::NoSpace { .. }).then(|| "ch-image prune".to_owned())
+    pub fn hint(&self) -> Option<&str> {
+        matches!(self, Self::NoSpace { .. }).then_some(NoSpace::HINT)
     }
 }
 

@@ -152,7 +152,9 @@ fn through_pipe(
 ) -> Result<(Unpacked, ch_layer::Packed), ImportError> {
     let (mut output, input) = io::pipe().map_err(ImportError::Pipe)?;
     std::thread::scope(|scope| {
-        let packer = scope.spawn(move || ch_layer::pack_plain(directory, input));
+        let packer = std::thread::Builder::new()
+            .spawn_scoped(scope, move || ch_layer::pack_plain(directory, input))
+            .map_err(ImportError::Thread)?;
         let unpacked = read(&mut output);
         // A packer that still writes must notice that nobody reads.
         drop(output);

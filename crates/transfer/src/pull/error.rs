@@ -8,7 +8,7 @@ use ch_layer::{SettleError, UnpackError};
 use ch_linux::SyscallError;
 use ch_oci::{Digest, DocumentError, NotAnImage, SelectError};
 use ch_registry::FetchError;
-use ch_storage::{LayerError, PublishError, RecordError};
+use ch_storage::{LayerError, NoSpace, PublishError, RecordError};
 
 use super::directory::DirectoryError;
 
@@ -129,7 +129,7 @@ impl PullError {
             Self::Select(error) => error.hint(),
             Self::ArchitectureUnaware => Some("consider --arch=yolo".to_owned()),
             Self::Download(error) => error.error.hint().map(str::to_owned),
-            Self::NoSpace { .. } => Some("ch-image prune".to_owned()),
+            Self::NoSpace { .. } => Some(NoSpace::HINT.to_owned()),
             Self::Record(error) => error.hint(),
             _ => None,
         }

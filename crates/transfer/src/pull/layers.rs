@@ -156,7 +156,10 @@ fn fetch_all(pull: &Pull<'_>, layers: &[Planned]) -> Result<Vec<Fetched>, PullEr
     };
     thread::scope(|scope| {
         for _ in 1..pull.options.jobs.clamp(1, layers.len().max(1)) {
-            scope.spawn(work);
+            // With too many processes there are fewer at a time; this thread is always there.
+            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
         }
         work();
     });
