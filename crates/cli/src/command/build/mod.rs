@@ -1,6 +1,7 @@
 //! `ch-image build`: an image from a Dockerfile.
 
 mod dockerfile;
+mod lines;
 mod options;
 mod output;
 

@@ -7,6 +7,7 @@ use ch_builder::Built;
 use ch_container::Stream;
 use ch_oci::Digest;
 
+use super::lines::Lines;
 use crate::failure::Failure;
 use crate::terminal::{Activity, Terminal, Verbosity};
 
@@ -16,8 +17,8 @@ use crate::terminal::{Activity, Terminal, Verbosity};
 /// image's id alone; with more `-q` the commands are silent.
 pub(super) struct RunOutput<'t> {
     terminal: &'t Terminal,
-    /// The beginning of a line, by stream.
-    unfinished: Mutex<[Vec<u8>; 2]>,
+    /// By stream.
+    lines: Mutex<[Lines; 2]>,
     activity: Mutex<Activity>,
 }
 
@@ -26,7 +27,7 @@ impl<'t> RunOutput<'t> {
     pub(super) fn new(terminal: &'t Terminal) -> Self {
         Self {
             terminal,
-            unfinished: Mutex::default(),
+            lines: Mutex::default(),
             activity: Mutex::default(),
         }
     }
@@ -38,17 +39,8 @@ impl<'t> RunOutput<'t> {
 
     /// Takes a piece of what a command writes.
     pub(super) fn take(&self, stream: Stream, bytes: &[u8]) {
-        let mut unfinished = self
-            .unfinished
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let line = &mut unfinished[stream as usize];
-        line.extend_from_slice(bytes);
-        if let Some(end) = line.iter().rposition(|byte| *byte == b'\n') {
-            let rest = line.split_off(end + 1);
-            self.write(stream, line);
-            *line = rest;
-        }
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines[stream as usize].take(bytes, |bytes| self.write(stream, bytes));
     }
 
     /// A step begins that takes a while; shown until [`finish`](Self::finish).
@@ -62,16 +54,9 @@ impl<'t> RunOutput<'t> {
         drop(std::mem::take(
             &mut *self.activity.lock().unwrap_or_else(PoisonError::into_inner),
         ));
-        let mut unfinished = self
-            .unfinished
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         for stream in [Stream::Output, Stream::Error] {
-            let mut line = std::mem::take(&mut unfinished[stream as usize]);
-            if !line.is_empty() {
-                line.push(b'\n');
-                self.write(stream, &line);
-            }
+            lines[stream as usize].finish(|bytes| self.write(stream, bytes));
         }
     }
 
@@ -95,6 +80,9 @@ impl<'t> RunOutput<'t> {
         if silent {
             return;
         }
+        // The live area is drawn from the beginning of a line on.
+        let ended = bytes.ends_with(b"\n") || !self.terminal.has_live_area();
+        let bytes = &[bytes, if ended { b"" } else { b"\n" }].concat()[..];
         // A reader that went away does not stop a build.
         let _ = self.terminal.above_live_area(|| {
             if to_error {
