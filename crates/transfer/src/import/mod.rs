@@ -2,7 +2,8 @@
 //!
 //! A directory goes through the same way as an archive: it is packed on another thread and unpacked
 //! while it is packed, so that there is one place where owners, devices and attributes are kept. The
-//! digest of that archive is what later builds take the image for.
+//! digest of that archive is what later builds take the image for, together with whether a top directory was
+//! taken out of it.
 
 mod config;
 mod error;
@@ -67,15 +68,17 @@ pub fn import(
         }
     })?;
     let mut meta = meta::of(&unpacked);
-    if is_archive {
+    let stripped = if is_archive {
         source::refuse_image_archives(&layer.files)?;
-        top::strip(&layer, &mut meta).map_err(ImportError::Layer)?;
-    }
+        top::strip(&layer, &mut meta).map_err(ImportError::Layer)?
+    } else {
+        false
+    };
     owners::restore(&layer).map_err(ImportError::Layer)?;
     let found = config::take(&layer.files)?;
     let configured = found.is_some();
     let config = config::complete(found, &options.platform);
-    let identity = identity(&unpacked.diff_id, &config);
+    let identity = identity(&unpacked.diff_id, stripped, &config);
     for warning in &unpacked.warnings {
         tell(Event::Warning(warning.clone()));
     }
@@ -104,12 +107,13 @@ fn publish(draft: &Draft, meta: &LayerMeta) -> Result<Vec<ImageLayer>, ImportErr
     Ok(vec![ImageLayer::made(id)])
 }
 
-/// What a build upon the image depends on.
-fn identity(content: &Digest, config: &[u8]) -> String {
+/// What a build upon the image depends on. The same archive makes two images, with its top directory and without.
+fn identity(content: &Digest, stripped: bool, config: &[u8]) -> String {
     let config = Digest::of(&config::without_times(config));
+    let stripped = if stripped { " stripped" } else { "" };
     format!(
         "imported:{}",
-        Digest::of(format!("{content} {config}").as_bytes())
+        Digest::of(format!("{content} {config}{stripped}").as_bytes())
     )
 }
 

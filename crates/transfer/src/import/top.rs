@@ -17,10 +17,13 @@ use ch_storage::{LayerDraft, LayerMeta, RootAttributes};
 /// Where the top directory stays while its content moves up; beside the files.
 const ASIDE: &str = "top";
 
-/// Takes the top directory out of the layer, if it has one, and makes its attributes those of `/`.
-pub(super) fn strip(layer: &LayerDraft, meta: &mut LayerMeta) -> Result<(), SyscallError> {
+/// Takes the top directory out of the layer, if it has one, and makes its attributes those of `/`; whether there
+/// was one.
+pub(super) fn strip(layer: &LayerDraft, meta: &mut LayerMeta) -> Result<bool, SyscallError> {
     let entries = layer.files.entries()?;
-    let [top] = &entries[..] else { return Ok(()) };
+    let [top] = &entries[..] else {
+        return Ok(false);
+    };
     if is_standard(&top.name)
         || layer
             .files
@@ -28,7 +31,7 @@ pub(super) fn strip(layer: &LayerDraft, meta: &mut LayerMeta) -> Result<(), Sysc
             .map(|found| found.kind)
             != Some(Kind::Directory)
     {
-        return Ok(());
+        return Ok(false);
     }
     layer.files.rename(&top.name, &layer.directory, ASIDE)?;
     let aside = layer.directory.directory(ASIDE)?;
@@ -38,7 +41,8 @@ pub(super) fn strip(layer: &LayerDraft, meta: &mut LayerMeta) -> Result<(), Sysc
     strip_owners(&layer.directory, top.name.as_bytes())?;
     meta.entries = meta.entries.saturating_sub(1);
     meta.root = Some(move_attributes(&aside, &layer.files)?);
-    layer.directory.remove_directory(ASIDE)
+    layer.directory.remove_directory(ASIDE)?;
+    Ok(true)
 }
 
 /// Makes the attributes of `aside` those of the root.

@@ -143,6 +143,27 @@ fn identity_is_that_of_the_content() {
 }
 
 #[test]
+fn identity_tells_whether_a_top_directory_was_taken_out() {
+    let place = Place::new();
+    let root = place.directory.path().join("root");
+    fs::create_dir_all(root.join("image/etc")).unwrap();
+    // The archive that the import of the directory makes.
+    let archive = place.directory.path().join("archive.tar");
+    let output = fs::File::create(&archive).unwrap();
+    ch_layer::pack_plain(ch_linux::file::open_directory(&root).unwrap(), output).unwrap();
+    let record = |path: &Path| {
+        let (found, lines) = imported(&place, Source::Path(path.to_owned()));
+        found.unwrap_or_else(|| panic!("{lines:?}")).record
+    };
+    let whole = record(&root);
+    assert!(place.files("app", 0).join("image/etc").is_dir());
+    let stripped = record(&archive);
+    assert!(place.files("app", 0).join("etc").is_dir());
+    assert_ne!(stripped.identity, whole.identity);
+    assert_eq!(record(&archive).identity, stripped.identity);
+}
+
+#[test]
 fn archive_with_and_without_one_top_directory() {
     let place = Place::new();
     let root = place.directory.path().join("root");
