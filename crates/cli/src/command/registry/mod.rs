@@ -52,11 +52,17 @@ pub(crate) struct RegistryArgs {
     plain_http: bool,
 
     /// Don't verify TLS certificates (dangerous)
-    #[arg(long, alias = "insecure")]
+    #[arg(long, alias = "insecure", overrides_with = "tls_verify")]
     tls_no_verify: bool,
 
     /// Whether to verify TLS certificates
-    #[arg(long, value_name = "BOOL", hide = true, action = clap::ArgAction::Set)]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        hide = true,
+        action = clap::ArgAction::Set,
+        overrides_with = "tls_no_verify"
+    )]
     tls_verify: Option<bool>,
 
     /// User at the registry; implies --auth
@@ -76,8 +82,12 @@ impl RegistryArgs {
             password_many: self.password_many || after.password_many,
             password_stdin: self.password_stdin || after.password_stdin,
             plain_http: self.plain_http || after.plain_http,
-            tls_no_verify: self.tls_no_verify || after.tls_no_verify,
-            tls_verify: after.tls_verify.or(self.tls_verify),
+            tls_no_verify: after.tls_no_verify
+                || (self.tls_no_verify && after.tls_verify.is_none()),
+            tls_verify: match after.tls_no_verify {
+                true => None,
+                false => after.tls_verify.or(self.tls_verify),
+            },
             username: after.username.or(self.username),
         }
     }
@@ -101,13 +111,18 @@ impl RegistryArgs {
             password_many: self.password_many,
             trust: trust(environment),
             certificate_directories: certificate_directories(environment),
-            verify_tls: !self.tls_no_verify && self.tls_verify != Some(false),
+            verify_tls: self.verifies_tls(),
             plain_http: self.plain_http,
             proxies: proxies::of(environment)?,
             offline: self.offline(environment),
             notify: notify(Arc::clone(terminal)),
             ..Options::default()
         }))
+    }
+
+    /// `--tls-no-verify` or `--tls-verify`; of each side only the last one is there.
+    fn verifies_tls(&self) -> bool {
+        !self.tls_no_verify && self.tls_verify != Some(false)
     }
 
     /// `--offline` or `$CH_IMAGE_OFFLINE`.
@@ -206,6 +221,38 @@ mod tests {
         }
         let after = auth.clone().followed_by(no_auth.clone());
         assert_eq!(after, no_auth);
+    }
+
+    #[test]
+    fn the_last_option_about_certificates_wins() {
+        use clap::Parser;
+        #[derive(Parser)]
+        #[command(args_override_self = true)]
+        struct Side {
+            #[command(flatten)]
+            registry: RegistryArgs,
+        }
+        let side = |options: &str| {
+            let words = std::iter::once("x").chain(options.split_whitespace());
+            Side::try_parse_from(words).unwrap().registry
+        };
+        let (no, yes) = ("--tls-no-verify", "--tls-verify=true");
+        for (before, after, expected) in [
+            ("", "", true),
+            (no, "", false),
+            ("", no, false),
+            (no, yes, true),
+            (yes, no, false),
+            ("--tls-verify=false", yes, true),
+            ("--tls-verify false", "", false),
+            ("--tls-no-verify --tls-verify=true", "", true),
+            ("--tls-verify=true --tls-no-verify", "", false),
+            (no, "--tls-no-verify --tls-verify=true", true),
+            (yes, "--tls-verify=true --insecure", false),
+        ] {
+            let both = side(before).followed_by(side(after));
+            assert_eq!(both.verifies_tls(), expected, "{before:?} CMD {after:?}");
+        }
     }
 
     #[test]
