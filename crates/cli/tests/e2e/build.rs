@@ -290,3 +290,18 @@ fn source_date_is_the_time_of_the_image() {
     let refused = env.image(["build", "context"]).exits(1);
     refused.complains("$SOURCE_DATE_EPOCH: not a number of seconds since 1970: yesterday");
 }
+
+#[test]
+fn commands_that_ask_no_registry_read_no_certificates() {
+    let mut env = with_base();
+    // Who reads it fails.
+    env.set("SSL_CERT_FILE", "/nonexistent/authorities.pem");
+    env.write("context/Dockerfile", "FROM base\nLABEL a=b\n");
+    env.image(["build", "context"]).success();
+    env.image(["build", "context"]).success();
+    env.image(["list"]).success().prints("base\ncontext\n");
+    env.image(["list", "--local", "base"]).success();
+    env.image(["pull", "localhost:1/x"])
+        .exits(1)
+        .complains("/nonexistent/authorities.pem");
+}
