@@ -49,12 +49,20 @@ fn delete(glob: &str, storage: &Storage, context: &Context) -> Result<usize, Fai
     let images = storage.images();
     let matching = images.matching(glob).map_err(advised)?;
     let mut deleted = 0;
-    for image in &matching {
+    for image in &matching.images {
         // Another command may have been faster.
         if images.delete(&image.name).map_err(advised)? {
             context
                 .terminal
                 .info(format_args!("deleting image: {}", image.name));
+            deleted += 1;
+        }
+    }
+    for damaged in &matching.damaged {
+        if images.delete_damaged(damaged).map_err(advised)? {
+            context
+                .terminal
+                .info(format_args!("deleting damaged image: {}", damaged.name()));
             deleted += 1;
         }
     }

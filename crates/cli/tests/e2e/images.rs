@@ -147,3 +147,38 @@ fn convert_says_that_it_is_not_there_yet() {
         .exits(1)
         .complains("not yet supported");
 }
+
+#[test]
+fn damaged_record_is_told_of_deleted_and_replaced() {
+    let env = with_base();
+    env.write("context/Dockerfile", "FROM base\nLABEL a=b\n");
+    env.image(["build", "-t", "torn:1", "context"]).success();
+    let record = env.storage().join("images/torn+1.json");
+    let whole = fs::read(&record).unwrap();
+    let advice = "pull or build again: torn:1; or remove it: ch-image delete torn:1";
+    let damage = || fs::write(&record, &whole[..whole.len() / 2]).unwrap();
+
+    damage();
+    let listed = env.image(["list"]).success().prints("base\n");
+    let told = format!("warning: storage: can't parse images/torn+1.json: {advice}\n");
+    listed.complains(&told);
+    for arguments in [
+        &["list", "--local", "torn:1"][..],
+        &["build", "-t", "other", "from"],
+    ] {
+        env.write("from/Dockerfile", "FROM torn:1\n");
+        env.image(arguments)
+            .exits(1)
+            .complains("storage: can't parse images/torn+1.json:")
+            .complains(&format!("hint: {advice}\n"));
+    }
+    env.image(["delete", "torn:1"])
+        .success()
+        .complains("deleting damaged image: torn:1\n");
+    env.image(["list"]).success().prints("base\n");
+    env.image(["delete", "torn:1"]).exits(1);
+
+    damage();
+    env.image(["build", "-t", "torn:1", "context"]).success();
+    env.image(["list"]).success().prints("base\ntorn:1\n");
+}

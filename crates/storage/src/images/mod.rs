@@ -63,7 +63,7 @@ impl RecordError {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Damaged(_) => Some("ch-image build-cache --verify --repair".to_owned()),
+            Self::Damaged(record) => Some(record.hint()),
             Self::LayerMissing { name, .. } => Some(format!("pull or build again: {name}")),
             Self::Read { .. } | Self::Layer(_) => None,
         }
@@ -78,6 +78,31 @@ pub struct DamagedRecord {
     pub path: String,
     /// What is wrong with it.
     pub damage: Damage,
+}
+
+impl DamagedRecord {
+    /// The image, as far as the name of the file tells it.
+    pub fn name(&self) -> String {
+        let stem = self.stem();
+        Reference::parse(stem).map_or_else(|_| stem.to_owned(), |name| name.to_string())
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> String {
+        let name = self.name();
+        format!("pull or build again: {name}; or remove it: ch-image delete {name}")
+    }
+
+    /// The name of its file without extension.
+    fn stem(&self) -> &str {
+        let file = self.file();
+        file.strip_suffix(EXTENSION).unwrap_or(file)
+    }
+
+    /// The name of its file.
+    fn file(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 /// All records of one kind.
@@ -157,14 +182,15 @@ impl<'a> Images<'a> {
     }
 
     /// The images that an operand of `delete` stands for: by meaning if it has no wildcard, else by file form;
-    /// and the stages of such a build.
-    pub fn matching(&self, glob: &str) -> Result<Vec<ImageRecord>, RecordError> {
+    /// and the stages of such a build. Of a record that can't be read the name of its file decides.
+    pub fn matching(&self, glob: &str) -> Result<Listing, RecordError> {
         let pattern = Pattern::new(glob);
-        let images = self.list()?.images;
-        Ok(images
-            .into_iter()
-            .filter(|image| pattern.matches(&image.name))
-            .collect())
+        let mut listing = self.list()?;
+        listing.images.retain(|image| pattern.matches(&image.name));
+        listing
+            .damaged
+            .retain(|damaged| pattern.matches_record(damaged.stem()));
+        Ok(listing)
     }
 
     /// Stores `record` under its name, in place of the image that had it; says whether anything changed.
@@ -261,6 +287,23 @@ impl<'a> Images<'a> {
         inner.durability.record_changed();
         index::update(self.storage).map_err(failed)?;
         Ok(true)
+    }
+
+    /// Takes away a record that can't be read; says whether it was there. It can't come back, so it does not take
+    /// the place of one that can.
+    pub fn delete_damaged(&self, damaged: &DamagedRecord) -> Result<bool, RecordError> {
+        let inner = self.storage.inner();
+        match inner.images.remove_file(damaged.file()) {
+            Ok(()) => {
+                inner.durability.record_changed();
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(RecordError::Read {
+                path: damaged.path.clone(),
+                source,
+            }),
+        }
     }
 }
 

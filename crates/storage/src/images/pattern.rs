@@ -28,9 +28,18 @@ impl Pattern {
     }
 
     pub(super) fn matches(&self, name: &Reference) -> bool {
-        let form: Vec<char> = name.file_form().chars().collect();
+        self.matches_either(&record_name(name), &name.file_form())
+    }
+
+    /// Whether the record with this name, of which no more is known, would match.
+    pub(super) fn matches_record(&self, record: &str) -> bool {
+        self.matches_either(record, record)
+    }
+
+    fn matches_either(&self, record: &str, form: &str) -> bool {
+        let form: Vec<char> = form.chars().collect();
         let itself = match &self.record {
-            Some(record) => *record == record_name(name),
+            Some(wanted) => wanted == record,
             None => matches(&self.glob, &form),
         };
         itself || matches(&self.stages, &form)
@@ -143,6 +152,20 @@ mod tests {
         assert!(matched("docker.io/library/debian:12", "debian:12"));
         assert!(!matched("foo", "foo:1"));
         assert!(!matched("foo", "foobar"));
+    }
+
+    #[test]
+    fn records_are_found_by_their_file_alone() {
+        for (pattern, record, expected) in [
+            ("debian:latest", "debian", true),
+            ("ex.com/torn:1", "ex.com%torn+1", true),
+            ("ex.com/*", "ex.com%torn+1", true),
+            ("torn", "ex.com%torn+1", false),
+            ("foo", "foo_stage0", true),
+        ] {
+            let found = Pattern::new(pattern).matches_record(record);
+            assert_eq!(found, expected, "{pattern} {record}");
+        }
     }
 
     #[test]

@@ -167,7 +167,7 @@ fn torn_json_is_noticed() {
     );
     assert_eq!(
         error.hint().unwrap(),
-        "ch-image build-cache --verify --repair",
+        "pull or build again: ex.com/torn:1; or remove it: ch-image delete ex.com/torn:1",
         "V-du-5"
     );
     let listing = storage.images().list().unwrap();

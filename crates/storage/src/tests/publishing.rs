@@ -181,7 +181,7 @@ fn image_keeps_its_spelling_and_is_found_by_its_meaning() {
         .map(|image| image.name.to_string())
         .collect();
     assert_eq!(names, ["debian:12", "foo:latest"], "V-cmd-42");
-    assert_eq!(images.matching("foo").unwrap().len(), 1, "V-cmd-43");
+    assert_eq!(images.matching("foo").unwrap().images.len(), 1, "V-cmd-43");
     assert!(images.delete(&reference("foo")).unwrap());
     assert!(!images.delete(&reference("foo")).unwrap());
     assert!(images.get(&reference("foo:latest")).unwrap().is_none());

@@ -43,8 +43,11 @@ fn names(long: bool, context: &Context) -> Done {
     };
     let listing = storage.images().list().map_err(advised)?;
     for damaged in &listing.damaged {
-        let place = format_args!("storage: can't parse {}", damaged.path);
-        context.terminal.warning(place);
+        context.terminal.warning(format_args!(
+            "storage: can't parse {}: {}",
+            damaged.path,
+            damaged.hint()
+        ));
     }
     let names: Vec<String> = listing
         .images
