@@ -1,10 +1,11 @@
-//! Terminals: asking the user something.
+//! Terminals: how wide they are, and asking the user something.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// The terminal that controls this process, whatever standard input and output are.
 #[derive(Debug)]
@@ -35,6 +36,12 @@ impl Terminal {
         show_again();
         answer
     }
+}
+
+/// How many columns the terminal has that `output` goes to; `None` if it is none, or does not tell.
+pub fn columns(output: impl AsFd) -> Option<usize> {
+    let size = tcgetwinsize(output).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
 /// A terminal that does not show what is typed, and how it was before.

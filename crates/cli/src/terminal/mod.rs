@@ -5,6 +5,7 @@
 //! that several processes can share a log. Control characters are escaped, because names from
 //! archives and texts from registries are printed here.
 
+mod bar;
 mod bridge;
 mod progress;
 mod settings;

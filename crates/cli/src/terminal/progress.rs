@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Terminal;
+use super::{Terminal, bar};
 
 /// How often plain mode repeats itself.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
@@ -147,15 +147,8 @@ impl<'t, K: Eq + Hash> Transfers<'t, K> {
     /// A line of the live area, if there is one with room.
     fn bar(&self, lines: usize, label: &str, total: Option<u64>) -> Option<ProgressBar> {
         let live = self.terminal.live.as_ref().filter(|_| lines < LIVE_LINES)?;
-        let template = match total {
-            Some(_) => "{msg} [{bar:20}] {bytes}/{total_bytes} {bytes_per_sec}",
-            None => "{msg} {bytes} {bytes_per_sec}",
-        };
-        let style = ProgressStyle::with_template(template).expect("the templates are valid");
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
-        let bar = live.add(bar.with_style(style.progress_chars("=> ")));
-        bar.set_message(label.to_owned());
-        Some(bar)
+        Some(live.add(bar.with_style(bar::style(label.to_owned()))))
     }
 }
 
@@ -190,13 +183,13 @@ impl Transfer {
 }
 
 /// `bytes` in MiB with one decimal, rounded.
-fn mebibytes(bytes: u64) -> String {
+pub(super) fn mebibytes(bytes: u64) -> String {
     let tenths = (u128::from(bytes) * 10 + (1 << 19)) >> 20;
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// How much of `total` is done; all of nothing is everything.
-fn percent(done: u64, total: u64) -> u128 {
+pub(super) fn percent(done: u64, total: u64) -> u128 {
     (u128::from(done) * 100)
         .checked_div(u128::from(total))
         .unwrap_or(100)
