@@ -1,5 +1,6 @@
 //! Which image is meant: one of the storage directory, or a directory of the host.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -88,7 +89,7 @@ impl Image {
     }
 
     /// Mounts the image in this process' own namespaces, with a place for every mount of `spec`.
-    pub(super) fn mount(&self, spec: &InPlace) -> Result<OwnedFd, Failure> {
+    pub(super) fn mount(&self, spec: &InPlace) -> Result<(OwnedFd, Engine), Failure> {
         let mut points = MountPoints::none();
         for point in spec.mount_points() {
             let kind = if point.directory {
@@ -98,16 +99,48 @@ impl Image {
             };
             points.add(&point.path, kind);
         }
+        let overlaid = |root| (root, Engine::Overlay);
         match self {
             Self::Stored { record, storage } => {
-                mount_image(storage, &record.layer_ids(), &points).map_err(advised)
+                let root = mount_image(storage, &record.layer_ids(), &points);
+                root.map(overlaid).map_err(advised)
             }
-            Self::Directory(path) if spec.writable => Ok(bound(path)?),
+            Self::Directory(path) if spec.writable => Ok((bound(path)?, Engine::Bind)),
             Self::Directory(path) => match mount_directory(path, &points).map_err(advised)? {
-                Some(root) => Ok(root),
-                None => Ok(bound(path)?),
+                Some(root) => Ok(overlaid(root)),
+                None => Ok((bound(path)?, Engine::Bind)),
             },
         }
+    }
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stored { record, storage } => {
+                let (count, place) = (record.layers.len(), storage.path().display());
+                write!(f, "{}, {count} layer(s) in {place}", record.name)
+            }
+            Self::Directory(path) => write!(f, "directory {}", path.display()),
+        }
+    }
+}
+
+/// How an image was mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// Its layers, or the directory with mount points that it lacks, are seen through overlayfs.
+    Overlay,
+    /// The directory itself is seen.
+    Bind,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Overlay => "overlay",
+            Self::Bind => "bind mount",
+        })
     }
 }
 

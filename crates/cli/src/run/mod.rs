@@ -7,6 +7,7 @@
 mod form;
 mod image;
 mod options;
+mod report;
 mod wishes;
 
 use std::convert::Infallible;
@@ -118,9 +119,11 @@ fn run(
         inside,
     };
     let spec = wishes.spec()?;
+    report::plan(&image, &spec, inside, terminal);
     let lease = image.lease()?;
     ch_container::enter(inside).map_err(|error| diagnosed(error, environment))?;
-    let root = image.mount(&spec)?;
+    let (root, engine) = image.mount(&spec)?;
+    report::mounted(engine, &spec, terminal);
     if let Some(lease) = lease {
         ch_linux::process::place_descriptor(lease, free_descriptor())?;
     }

@@ -140,3 +140,40 @@ fn password_file_names_the_caller_unless_told_otherwise() {
         own
     );
 }
+
+#[test]
+fn verbose_tells_what_is_run_and_how() {
+    let env = with_base();
+    env.write("data/file", "");
+    let (data, storage) = (env.path("data"), env.storage());
+    let bind = format!("{}:/mnt/data", data.display());
+    let arguments = ["-u0", "-g7", "-c", "/bin", "-b", &bind, "base", "-v"];
+    let command = ["--", "sh", "-c", "echo out"];
+    let found = env.ch_run(arguments.iter().chain(&command)).success();
+    let found = found.prints("out\n");
+    let told: Vec<&str> = found
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("ch-run[")?.split_once("]: "))
+        .map(|(_, line)| line)
+        .collect();
+    let expected = [
+        format!("image: base, 1 layer(s) in {}", storage.display()),
+        "user: 0:7".to_owned(),
+        "directory: /bin".to_owned(),
+        format!("bind: {} to /tmp", env.root().display()),
+        format!("bind: {} to /mnt/data", data.display()),
+        "command: sh -c \"echo out\"".to_owned(),
+        "root: overlay, read-only".to_owned(),
+    ];
+    assert_eq!(told, expected, "{found}");
+
+    let env = with_directory();
+    let found = env.ch_run(["-v", "-w", "image", "--", "true"]).success();
+    let directory = fs::canonicalize(env.path("image")).unwrap();
+    found
+        .complains(&format!("]: image: directory {}\n", directory.display()))
+        .complains("]: root: bind mount, writable\n");
+    let silent = env.ch_run(["-w", "image", "--", "true"]).success();
+    assert_eq!(silent.stderr, "");
+}
