@@ -57,7 +57,11 @@ impl<'a> Machinery<'a> {
             } else {
                 PlaceKind::File
             };
-            places.add(&point.path, kind);
+            if point.chosen {
+                places.add_chosen(&point.path, kind);
+            } else {
+                places.add(&point.path, kind);
+            }
         }
         let prepared = ch_rootfs::prepare(self.context.storage, self.mounter()?, layers, &places);
         prepared.map_err(|error: PrepareError| {

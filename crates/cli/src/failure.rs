@@ -192,6 +192,7 @@ macro_rules! with_hints {
 with_hints!(
     ch_builder::BuildError,
     ch_container::ExecError,
+    ch_container::SetUpError,
     ch_oci::ReferenceError,
     ch_registry::FetchError,
     ch_rootfs::ViewError,

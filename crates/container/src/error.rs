@@ -113,6 +113,21 @@ pub enum SetUpError {
         /// The failed call.
         cause: Cause,
     },
+    /// A bind mount of a directory on a file, or the reverse.
+    #[error(
+        "can't bind {} to {}: Not a directory",
+        source_path.display(), target.display()
+    )]
+    BindKinds {
+        /// The source on the host.
+        #[serde(with = "crate::wire::path")]
+        source_path: PathBuf,
+        /// Where in the container.
+        #[serde(with = "crate::wire::path")]
+        target: PathBuf,
+        /// Whether the source is the directory.
+        from_directory: bool,
+    },
     /// A target of a bind mount that is not in the image.
     #[error("can't bind: destination not found: {}", target.display())]
     BindTarget {
@@ -187,6 +202,32 @@ pub enum SetUpError {
 }
 
 impl SetUpError {
+    /// What the user may do about it.
+    pub fn hint(&self) -> Option<String> {
+        let Self::BindKinds {
+            source_path,
+            target,
+            from_directory,
+        } = self
+        else {
+            return None;
+        };
+        let name = source_path.file_name().unwrap_or_default();
+        let (source, place) = (source_path.display(), target.display());
+        Some(if *from_directory {
+            format!(
+                "{source} is a directory, but {place} in the image is a file; give a directory \
+                 as the destination"
+            )
+        } else {
+            format!(
+                "{source} is a file, but {place} in the image is a directory; to put the file \
+                 into it, give {} as the destination",
+                target.join(name).display()
+            )
+        })
+    }
+
     /// What about this machine made it fail, if it is about namespaces and the reason is known.
     /// `container_variable` says whether a variable tells that this is a container.
     pub fn diagnose(&self, container_variable: bool) -> Option<Diagnosis> {

@@ -132,6 +132,7 @@ impl RunError {
     /// What the user may do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::SetUp(error) => error.hint(),
             Self::Exec(error) => error.hint(),
             Self::InitLost { .. } => {
                 Some("dmesg and the memory limits of the cgroup may say why".to_owned())

@@ -69,6 +69,8 @@ pub struct MountPoint {
     pub path: PathBuf,
     /// Whether it must be a directory; else a file.
     pub directory: bool,
+    /// Whether a user chose it; then something else that the image has there must not be hidden.
+    pub chosen: bool,
 }
 
 impl Spec {
@@ -90,6 +92,7 @@ pub(crate) fn mount_points(mounts: &[Mount]) -> Vec<MountPoint> {
                 Source::Bind(path) => fs::metadata(path).is_ok_and(|found| found.is_dir()),
                 Source::Tmpfs => true,
             },
+            chosen: true,
         })
         .collect()
 }

@@ -26,7 +26,7 @@ pub(crate) fn missing(
 ) -> Result<BTreeMap<PathBuf, PlaceKind>, SyscallError> {
     let mut missing = BTreeMap::new();
     for (path, kind) in points.iter() {
-        if !is_there(&root, path, kind)? {
+        if !is_there(&root, path, kind, points.keeps(path))? {
             let follow = kind == PlaceKind::Directory;
             // A link to itself can't be mounted over as a directory; the mount will say so.
             if let Some(place) = resolve::canonical(&root, path, follow)? {
@@ -37,8 +37,14 @@ pub(crate) fn missing(
     Ok(missing)
 }
 
-/// Whether something of that kind can be mounted at `path`: files go onto a link itself.
-fn is_there(root: impl AsFd, path: &Path, kind: PlaceKind) -> Result<bool, SyscallError> {
+/// Whether something of that kind can be mounted at `path`: files go onto a link itself. Something else counts if
+/// it is to be `kept`.
+fn is_there(
+    root: impl AsFd,
+    path: &Path,
+    kind: PlaceKind,
+    kept: bool,
+) -> Result<bool, SyscallError> {
     let follow = match kind {
         PlaceKind::Directory => OFlags::PATH,
         PlaceKind::File => OFlags::PATH | OFlags::NOFOLLOW,
@@ -47,7 +53,7 @@ fn is_there(root: impl AsFd, path: &Path, kind: PlaceKind) -> Result<bool, Sysca
         return Ok(false);
     };
     let is_directory = file::status(&object)?.kind == Kind::Directory;
-    Ok(is_directory == (kind == PlaceKind::Directory))
+    Ok(kept || is_directory == (kind == PlaceKind::Directory))
 }
 
 /// Fills `cover`, an empty directory, for a stack that shows as `root`, and says what is in it that

@@ -1,6 +1,6 @@
 //! Which names of a root will be mounted over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
@@ -19,6 +19,8 @@ pub enum PlaceKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MountPoints {
     places: BTreeMap<PathBuf, PlaceKind>,
+    /// Where an object of another kind is left as it is.
+    kept: BTreeSet<PathBuf>,
 }
 
 impl MountPoints {
@@ -41,19 +43,22 @@ impl MountPoints {
 
     /// Adds one more; the last kind wins.
     pub fn add(&mut self, path: &Path, kind: PlaceKind) {
-        let mut clean = PathBuf::new();
-        for component in path.components() {
-            match component {
-                Component::Normal(name) => clean.push(name),
-                Component::ParentDir => {
-                    clean.pop();
-                }
-                Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
-            }
-        }
+        let clean = clean(path);
         if !clean.as_os_str().is_empty() {
+            self.kept.remove(&clean);
             self.places.insert(clean, kind);
         }
+    }
+
+    /// Adds one that a user chose. If the image has something else there it is not hidden, so that mounting fails.
+    pub fn add_chosen(&mut self, path: &Path, kind: PlaceKind) {
+        self.add(path, kind);
+        self.kept.insert(clean(path));
+    }
+
+    /// Whether what the image has at `path` stays, whatever it is.
+    pub(crate) fn keeps(&self, path: &Path) -> bool {
+        self.kept.contains(path)
     }
 
     /// All of them, parents before children; paths are relative to the root.
@@ -67,6 +72,21 @@ impl MountPoints {
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
+}
+
+/// `path` relative to the root, as far as that can be told without looking.
+fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
 }
 
 /// What scaffold and cover put into a root that the image does not have there: a tree of names.

@@ -97,7 +97,11 @@ impl Image {
             } else {
                 PlaceKind::File
             };
-            points.add(&point.path, kind);
+            if point.chosen {
+                points.add_chosen(&point.path, kind);
+            } else {
+                points.add(&point.path, kind);
+            }
         }
         let overlaid = |root| (root, Engine::Overlay);
         match self {

@@ -187,7 +187,7 @@ fn diagnosed(error: SetUpError, environment: &Environment) -> Failure {
     let in_container = environment::says_container(environment);
     match error.diagnose(in_container) {
         Some(found) => Failure::caused(found.message, &error).with_any_hint(found.hint),
-        None => Failure::from(error),
+        None => advised(error),
     }
 }
 

@@ -177,3 +177,39 @@ fn verbose_tells_what_is_run_and_how() {
     let silent = env.ch_run(["-w", "image", "--", "true"]).success();
     assert_eq!(silent.stderr, "");
 }
+
+#[test]
+fn bind_of_a_file_on_a_directory_and_the_reverse_is_explained() {
+    let env = with_base();
+    env.write("data/file", "");
+    let (data, file) = (env.path("data"), env.path("data/file"));
+    let (data, file) = (data.display(), file.display());
+    for (bind, error, hint) in [
+        (
+            format!("{file}:/etc"),
+            format!("can't bind {file} to /etc: Not a directory"),
+            format!(
+                "{file} is a file, but /etc in the image is a directory; to put the file into \
+                 it, give /etc/file as the destination"
+            ),
+        ),
+        (
+            format!("{data}:/etc/passwd"),
+            format!("can't bind {data} to /etc/passwd: Not a directory"),
+            format!(
+                "{data} is a directory, but /etc/passwd in the image is a file; give a directory \
+                 as the destination"
+            ),
+        ),
+    ] {
+        let refused = env.ch_run(["-b", &bind, "base", "--", "true"]).exits(31);
+        refused
+            .complains(&format!("]: error: {error}\n"))
+            .complains(&format!("]: hint: {hint}\n"));
+        env.write("context/Dockerfile", "FROM base\nRUN true\n");
+        let refused = env.image(["build", "-b", &bind, "context"]).exits(1);
+        refused
+            .complains(&error)
+            .complains(&format!("hint: {hint}\n"));
+    }
+}

@@ -40,6 +40,7 @@ pub(crate) fn mount_points_in_place(spec: &InPlace) -> Vec<MountPoint> {
     let point = |path: &str, directory| MountPoint {
         path: path.into(),
         directory,
+        chosen: false,
     };
     let mut points: Vec<_> = DIRECTORIES
         .into_iter()

@@ -49,6 +49,7 @@ pub(crate) fn mount_points() -> Vec<MountPoint> {
     let point = |path: &str, directory| MountPoint {
         path: path.into(),
         directory,
+        chosen: false,
     };
     vec![
         point("/dev", true),

@@ -11,9 +11,6 @@ use super::ground::Ground;
 use crate::error::SetUpError;
 use crate::spec::{Mount, Source};
 
-/// `ENOTDIR`.
-const NOT_A_DIRECTORY: i32 = 20;
-
 /// Opens every source that is on the host, before anything covers it; `None` for what is made.
 pub(super) fn open_sources(mounts: &[Mount]) -> Result<Vec<Option<OwnedFd>>, SetUpError> {
     let open = |mount: &Mount| match &mount.source {
@@ -49,13 +46,7 @@ pub(super) fn mount(
         }
     };
     match (&mount.source, source) {
-        (Source::Bind(path), Some(source)) => {
-            bind(source, &place).map_err(|error| SetUpError::Bind {
-                source_path: path.clone(),
-                target: target.clone(),
-                cause: error.into(),
-            })
-        }
+        (Source::Bind(path), Some(source)) => bind(path, source, target, &place),
         _ => tmpfs()
             .and_then(|tmpfs| mount::attach(tmpfs, &place))
             .map_err(|error| SetUpError::Tmpfs {
@@ -65,19 +56,26 @@ pub(super) fn mount(
     }
 }
 
-/// Binds with everything below. The kernel says `EINVAL` to a file on a directory; the reason is that
+/// Binds `source` with everything below. The kernel says `EINVAL` to a file on a directory; the reason is that
 /// one of the two is none.
-fn bind(source: &OwnedFd, place: &OwnedFd) -> Result<(), SyscallError> {
+fn bind(path: &Path, source: &OwnedFd, target: &Path, place: &OwnedFd) -> Result<(), SetUpError> {
+    let failed = |error: SyscallError| SetUpError::Bind {
+        source_path: path.to_owned(),
+        target: target.to_owned(),
+        cause: error.into(),
+    };
     let is_directory = |file| file::status(file).map(|status| status.kind == Kind::Directory);
-    if is_directory(source)? != is_directory(place)? {
-        let error = std::io::Error::from_raw_os_error(NOT_A_DIRECTORY);
-        return Err(SyscallError::new(
-            "move_mount",
-            "a file and a directory",
-            error,
-        ));
+    let from_directory = is_directory(source).map_err(failed)?;
+    if from_directory != is_directory(place).map_err(failed)? {
+        return Err(SetUpError::BindKinds {
+            source_path: path.to_owned(),
+            target: target.to_owned(),
+            from_directory,
+        });
     }
-    mount::clone(source, Depth::Recursive).and_then(|copy| mount::attach(copy, place))
+    mount::clone(source, Depth::Recursive)
+        .and_then(|copy| mount::attach(copy, place))
+        .map_err(failed)
 }
 
 fn tmpfs() -> Result<OwnedFd, SyscallError> {
