@@ -13,6 +13,7 @@ pub use ast::File;
 pub use check::{CheckOptions, Finding, Rule, Skip};
 pub use diagnostic::{Diagnostic, Diagnostics, Excerpt};
 pub use source::{Location, Source, Span, Word};
+pub use suggest::suggestion;
 pub use syntax::LARGEST;
 
 /// Parses a Dockerfile. All that is wrong is reported at once.

@@ -3,10 +3,7 @@
 /// The candidate nearest to `word`: at most two edits away, and no more than half of the longer one's length.
 ///
 /// Swapped neighbours are one edit, or no word of three letters would ever get a suggestion.
-pub(crate) fn suggestion<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub fn suggestion<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let length = word.chars().count();
     if length > LONGEST {
         return None;

@@ -11,10 +11,12 @@ use super::pattern::MalformedPatternError;
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// A source without wildcard does not exist.
-    #[error("source not found: {source_text}")]
+    #[error("source not found: {source_text}{}", did_you_mean(.nearest.as_deref()))]
     NotFound {
         /// The source as the author wrote it.
         source_text: String,
+        /// What exists and is written almost so.
+        nearest: Option<String>,
         /// Set when nothing else was found either.
         source: Option<NoSourcesError>,
     },
@@ -77,6 +79,10 @@ pub(super) fn writing(path: &Path) -> impl Fn(SyscallError) -> CopyError {
         path: path.clone(),
         source,
     }
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!(" (did you mean {name}?)"))
 }
 
 /// No source of the instruction was found.

@@ -77,10 +77,15 @@ impl Root {
         for text in sources {
             let source = Source::parse(text)?;
             match self.resolve_one(&source) {
-                Err(CopyError::NotFound { source_text, .. }) => {
+                Err(CopyError::NotFound {
+                    source_text,
+                    nearest,
+                    ..
+                }) => {
                     let source = operands.is_empty().then_some(NoSourcesError);
                     return Err(CopyError::NotFound {
                         source_text,
+                        nearest,
                         source,
                     });
                 }
@@ -206,8 +211,32 @@ impl Root {
         }
         CopyError::NotFound {
             source_text,
+            nearest: self.nearest(path),
             source: None,
         }
+    }
+
+    /// What exists and differs from `path` in a letter or two of the first name that does not exist.
+    fn nearest(&self, path: &Path) -> Option<String> {
+        let exists = |path: &Path| in_root::open(&self.descriptor, path, OFlags::PATH).is_ok();
+        let wrong = path
+            .ancestors()
+            .take_while(|ancestor| !exists(ancestor))
+            .last()?;
+        let parent = wrong.parent()?;
+        let names = self.names(parent).ok()?;
+        let similar = ch_dockerfile::suggestion(
+            wrong.file_name()?.to_str()?,
+            names.iter().filter_map(|name| name.to_str()),
+        )?;
+        let rest = path.strip_prefix(wrong).ok()?;
+        // Joining nothing would add a slash.
+        let found: PathBuf = parent
+            .join(similar)
+            .components()
+            .chain(rest.components())
+            .collect();
+        exists(&found).then(|| found.display().to_string())
     }
 }
 

@@ -65,6 +65,30 @@ fn sources_are_found_as_the_vectors_say() {
 }
 
 #[test]
+fn what_is_written_almost_so_is_suggested() {
+    let (_directory, root) = root_with(&["greeting", "source/main.c", "source/main.h", "x"]);
+    for (source, expected) in [
+        (
+            "greting",
+            "source not found: greting (did you mean greeting?)",
+        ),
+        (
+            "/source/mian.c",
+            "source not found: /source/mian.c (did you mean source/main.c?)",
+        ),
+        (
+            "sourc/main.h",
+            "source not found: sourc/main.h (did you mean source/main.h?)",
+        ),
+        ("sourc/none", "source not found: sourc/none"),
+        ("greeting/x", "source not found: greeting/x"),
+        ("y", "source not found: y"),
+    ] {
+        assert_eq!(paths(&root, &[source]).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
 fn what_does_not_exist_is_named() {
     let (_directory, root) = root_with(&["f"]);
     let error = paths(&root, &["no"]).unwrap_err();
