@@ -19,6 +19,7 @@ pub mod reexec;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod standard_output;
 pub mod surroundings;
 pub mod sync;
 pub mod tree;

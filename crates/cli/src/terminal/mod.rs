@@ -227,14 +227,18 @@ impl Terminal {
 
     /// Writes what was asked for to standard output.
     pub(crate) fn output(&self, text: impl AsRef<[u8]>) -> Result<(), Failure> {
-        if self.verbosity < Verbosity::QUIET {
+        let text = text.as_ref();
+        if self.verbosity < Verbosity::QUIET || text.is_empty() {
             return Ok(());
+        }
+        if ch_linux::standard_output::was_closed() {
+            return Err(Failure::new(
+                "can't write output: standard output is closed",
+            ));
         }
         self.above_live_area(|| {
             let mut output = io::stdout().lock();
-            output
-                .write_all(text.as_ref())
-                .and_then(|()| output.flush())
+            output.write_all(text).and_then(|()| output.flush())
         })
         .map_err(|error| output_failure(&error))
     }
