@@ -9,6 +9,7 @@ use ch_oci::Digest;
 
 use crate::Storage;
 use crate::durability::{MARKED, Object};
+use crate::read_only::is_read_only;
 
 /// Size of the pieces in which a blob is hashed.
 const PIECE: usize = 256 << 10;
@@ -107,7 +108,7 @@ impl<'a> Blobs<'a> {
         }
         tracing::info!("blob {digest} did not survive; to the trash");
         match self.storage.discard(directory, digest.hex()) {
-            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
+            Err(error) if is_read_only(&error) => Ok(None),
             other => other.map(|()| None),
         }
     }

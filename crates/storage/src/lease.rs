@@ -9,7 +9,8 @@ use std::os::fd::OwnedFd;
 use ch_linux::SyscallError;
 use ch_linux::lock::{self, Sharing};
 
-use crate::opening::names;
+use crate::opening::{DirectoryLock, names};
+use crate::read_only::is_read_only;
 use crate::{LayerError, LayerId, Storage};
 
 /// Why layers can't be leased.
@@ -32,12 +33,12 @@ pub enum LeaseError {
 /// A claim on layers, held as long as the descriptor or a duplicate of it is open.
 #[derive(Debug)]
 pub struct Lease {
-    descriptor: OwnedFd,
+    descriptor: Option<OwnedFd>,
 }
 
 impl Lease {
-    /// The descriptor that holds the claim; close-on-exec.
-    pub fn into_descriptor(self) -> OwnedFd {
+    /// The descriptor that holds the claim; close-on-exec. None is needed where nothing can be written or locked.
+    pub fn into_descriptor(self) -> Option<OwnedFd> {
         self.descriptor
     }
 }
@@ -45,7 +46,11 @@ impl Lease {
 impl Storage {
     /// Claims `layers`, all of which must exist, until the lease is dropped.
     pub fn lease(&self, layers: &[LayerId]) -> Result<Lease, LeaseError> {
-        let lease = self.write_lease(layers).map_err(LeaseError::Write)?;
+        let lease = match self.write_lease(layers) {
+            Err(error) if is_read_only(&error) => self.lease_by_lock(),
+            other => other,
+        };
+        let lease = lease.map_err(LeaseError::Write)?;
         // Only now: what exists after the lease is there can't be freed any more.
         for layer in layers {
             if !self.layers().contains(layer)? {
@@ -71,9 +76,21 @@ impl Storage {
             }
             if leases.try_attributes_of(&name)?.is_some() {
                 return Ok(Lease {
-                    descriptor: file.into(),
+                    descriptor: Some(file.into()),
                 });
             }
         }
+    }
+
+    /// Where nothing can be written nobody frees layers; a reset by way of another mount, or after a change of
+    /// modes, waits for the lock of the directory.
+    fn lease_by_lock(&self) -> Result<Lease, SyscallError> {
+        let file = DirectoryLock::existing(&self.inner().root)?;
+        if let Some(file) = &file {
+            lock::try_lock(file, Sharing::Shared)?;
+        }
+        Ok(Lease {
+            descriptor: file.map(OwnedFd::from),
+        })
     }
 }

@@ -48,6 +48,7 @@ mod opening;
 mod options;
 mod owner;
 mod probed;
+mod read_only;
 mod sealed;
 mod space;
 mod states;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::durability::{MARKED, Object, UNMARKED};
+use crate::read_only::is_read_only;
 use crate::sealed::{self, Sealed};
 use crate::{LayerError, LayerId, PublishError, Storage};
 
@@ -194,10 +195,7 @@ impl<'a> States<'a> {
 }
 
 fn is_harmless(error: &SyscallError) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::ReadOnlyFilesystem
-    )
+    error.kind() == io::ErrorKind::NotFound || is_read_only(error)
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ impl Storage {
             });
         }
         let storage = Self::of(opened, options)?;
+        storage.check_modes()?;
         storage.sweep().map_err(failed)?;
         Ok(storage)
     }
@@ -119,6 +120,30 @@ impl Storage {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Fails where a mode forbids its owner to write, before work is done that could not be kept.
+    fn check_modes(&self) -> Result<(), OpenError> {
+        let inner = &self.inner;
+        for part in [
+            &inner.root,
+            &inner.tmp,
+            &inner.trash,
+            &inner.layers,
+            &inner.blobs,
+            &inner.images,
+            &inner.states,
+        ] {
+            let path = || part.path().to_owned();
+            let writable = ch_linux::file::is_writable(part);
+            if !writable.map_err(|source| OpenError::Io {
+                path: path(),
+                source,
+            })? {
+                return Err(OpenError::NotWritable { path: path() });
+            }
+        }
+        Ok(())
     }
 
     /// Path the directory was opened by, for messages.

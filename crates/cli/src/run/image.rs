@@ -82,7 +82,7 @@ impl Image {
         match self {
             Self::Stored { record, storage } => {
                 let lease = storage.lease(&record.layer_ids())?;
-                Ok(Some(lease.into_descriptor()))
+                Ok(lease.into_descriptor())
             }
             Self::Directory(_) => Ok(None),
         }

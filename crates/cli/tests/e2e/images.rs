@@ -182,3 +182,46 @@ fn damaged_record_is_told_of_deleted_and_replaced() {
     env.image(["build", "-t", "torn:1", "context"]).success();
     env.image(["list"]).success().prints("base\ntorn:1\n");
 }
+
+#[test]
+fn read_only_storage_directory_is_read_and_named_when_it_should_be_written() {
+    let env = with_base();
+    env.write("context/Dockerfile", "FROM base\nLABEL a=b\n");
+    env.image(["build", "-t", "built", "context"]).success();
+    let storage = env.storage();
+    let set_mode = |mode| fs::set_permissions(&storage, fs::Permissions::from_mode(mode)).unwrap();
+    // Once by a mount, once by a mode.
+    let remount = "mount --bind $CH_IMAGE_STORAGE $CH_IMAGE_STORAGE && \
+        mount -o remount,bind,ro $CH_IMAGE_STORAGE && exec \"$@\"";
+    let mounted = ["unshare", "-Urm", "sh", "-c", remount, "sh"];
+    let command = |by_mount: bool, program: &str, arguments: &[&str]| {
+        let program = env.root().join("bin").join(program).display().to_string();
+        let before = if by_mount { &mounted[..] } else { &["env"] };
+        let words: Vec<&str> = before.iter().copied().chain([&*program]).collect();
+        env.run(words[0], words[1..].iter().chain(arguments))
+    };
+    for by_mount in [true, false] {
+        if !by_mount {
+            set_mode(0o500);
+        }
+        command(by_mount, "ch-image", &["list"])
+            .success()
+            .prints("base\nbuilt\n");
+        command(by_mount, "ch-run", &["built", "--", "echo", "it runs"])
+            .success()
+            .prints("it runs\n");
+        let read_only = format!("storage directory is read-only: {}\n", storage.display());
+        for arguments in [
+            &["build", "-t", "new", "context"][..],
+            &["pull", "127.0.0.1:1/x"],
+            &["import", "base", "new"],
+            &["delete", "base"],
+        ] {
+            command(by_mount, "ch-image", arguments)
+                .exits(1)
+                .complains(&read_only);
+        }
+    }
+    set_mode(0o700);
+    env.image(["list"]).success().prints("base\nbuilt\n");
+}

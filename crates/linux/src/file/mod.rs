@@ -11,7 +11,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, CWD, FileType, Mode, RawDir, RenameFlags, Timespec, Timestamps};
+use rustix::fs::{
+    self, Access, AtFlags, CWD, FileType, Mode, RawDir, RenameFlags, Timespec, Timestamps,
+};
 use rustix::io::Errno;
 
 pub use rustix::fs::OFlags;
@@ -335,6 +337,17 @@ pub fn set_mode(fd: impl AsFd, mode: u32) -> Result<(), SyscallError> {
         let arguments = format!("{}, {mode:#o}", fd.as_fd().as_raw_fd());
         SyscallError::new("fchmod", arguments, errno)
     })
+}
+
+/// Whether this process may make and remove names in `directory`: `faccessat(2)`. On a read-only file system it may
+/// not either.
+pub fn is_writable(directory: impl AsFd) -> Result<bool, SyscallError> {
+    let wanted = Access::WRITE_OK | Access::EXEC_OK;
+    match rustix::fs::accessat(directory, ".", wanted, AtFlags::EACCESS) {
+        Ok(()) => Ok(true),
+        Err(Errno::ACCESS | Errno::ROFS | Errno::PERM) => Ok(false),
+        Err(errno) => Err(SyscallError::new("faccessat", "\".\", W_OK", errno)),
+    }
 }
 
 /// Sets the time of the last change of content; the time of the last access stays.

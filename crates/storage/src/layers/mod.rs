@@ -3,8 +3,6 @@
 mod id;
 mod meta;
 
-use std::io;
-
 use ch_linux::SyscallError;
 use ch_linux::tree::Directory;
 
@@ -14,6 +12,7 @@ pub use meta::{Engine, LayerMeta, RootAttributes, WhiteoutEncoding};
 use crate::Storage;
 use crate::durability::{MARKED, Object};
 use crate::opening::names;
+use crate::read_only::is_read_only;
 use crate::sealed::{self, Sealed};
 use crate::storage::lock;
 
@@ -134,7 +133,7 @@ impl<'a> Layers<'a> {
             .storage
             .discard(&self.storage.inner().layers, id.as_str());
         match dropped {
-            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(()),
+            Err(error) if is_read_only(&error) => Ok(()),
             other => other,
         }
     }

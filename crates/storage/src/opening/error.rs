@@ -81,6 +81,12 @@ pub enum OpenError {
         /// The directory.
         path: PathBuf,
     },
+    /// Nothing can be written there, because of the mode.
+    #[error("storage directory is read-only: {}", path.display())]
+    NotWritable {
+        /// The directory, or the part of it.
+        path: PathBuf,
+    },
     /// The file system can't lock.
     #[error("not yet supported: file system of {} has no locks", path.display())]
     NoLocks {
@@ -116,6 +122,7 @@ impl OpenError {
                 "name a directory of yours with -s or CH_IMAGE_STORAGE, e.g. {}/ch-image",
                 path.display()
             ),
+            Self::NotWritable { path } => format!("chmod u+w {}", path.display()),
             Self::WritableByOthers { path, .. } => format!("chmod go-w {}", path.display()),
             Self::InUse { holders } if !holders.processes.is_empty() => {
                 format!("in use by ch-image{holders}")

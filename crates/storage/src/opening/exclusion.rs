@@ -1,7 +1,6 @@
 //! The lock of the whole directory: shared while a command works, exclusive to lay out or to reset.
 
 use std::fs::File;
-use std::io;
 use std::time::{Duration, Instant};
 
 use ch_linux::SyscallError;
@@ -10,6 +9,7 @@ use ch_linux::tree::Directory;
 
 use super::error::io as failed;
 use super::{OpenError, names};
+use crate::read_only::is_read_only;
 use crate::{Holders, Notice, Options};
 
 /// After so long the user is told what is waited for.
@@ -29,7 +29,7 @@ impl DirectoryLock {
     pub(super) fn shared(root: &Directory, options: &Options) -> Result<Option<Self>, OpenError> {
         let open = || root.ensure_directory(names::TMP)?.ensure_file(names::LOCK);
         let file = match open() {
-            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+            Err(error) if is_read_only(&error) => {
                 match Self::existing(root).map_err(failed(root.path()))? {
                     Some(file) => file,
                     None => return Ok(None),
@@ -41,7 +41,8 @@ impl DirectoryLock {
         Ok(Some(Self { _file: file }))
     }
 
-    fn existing(root: &Directory) -> Result<Option<File>, SyscallError> {
+    /// The file to lock, without making it.
+    pub(crate) fn existing(root: &Directory) -> Result<Option<File>, SyscallError> {
         match root.try_directory(names::TMP)? {
             Some(tmp) => tmp.try_file(names::LOCK),
             None => Ok(None),

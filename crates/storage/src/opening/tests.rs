@@ -291,6 +291,54 @@ fn writable_by_others_is_refused() {
 }
 
 #[test]
+fn what_may_not_be_written_is_read_all_the_same() {
+    let place = Place::new();
+    let storage = place.open();
+    let layer = make_layer(&storage, "a");
+    let image = image_of("app", std::slice::from_ref(&layer));
+    storage.images().put(&image).unwrap();
+    storage.commit().unwrap();
+    drop(storage);
+    let parts = [
+        "",
+        "tmp",
+        "tmp/trash",
+        "layers",
+        "blobs",
+        "images",
+        "states",
+    ];
+    for part in parts {
+        let path = place.path.join(part);
+        set_mode(&path, 0o500);
+        let error = refusal(&place.path);
+        let path = path.display().to_string();
+        let path = path.trim_end_matches('/');
+        let expected = format!("storage directory is read-only: {path}");
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.hint().unwrap(), format!("chmod u+w {path}"));
+        set_mode(Path::new(path), 0o700);
+    }
+    set_mode(&place.path.join("tmp/lock"), 0o400);
+    for part in parts.iter().chain(&["tmp/leases"]) {
+        set_mode(&place.path.join(part), 0o500);
+    }
+    let reader = Storage::open_existing(&place.path, impatient()).unwrap();
+    let reader = reader.unwrap();
+    assert_eq!(reader.images().list().unwrap().images.len(), 1);
+    let lease = reader.lease(&[layer]).unwrap();
+    drop(reader);
+    for part in parts.iter().chain(&["tmp/leases"]) {
+        set_mode(&place.path.join(part), 0o700);
+    }
+    set_mode(&place.path.join("tmp/lock"), 0o600);
+    let busy = Storage::reset(&place.path, impatient()).unwrap_err();
+    assert_eq!(busy.to_string(), "storage directory is already in use");
+    drop(lease);
+    Storage::reset(&place.path, impatient()).unwrap();
+}
+
+#[test]
 fn another_users_directory_is_refused() {
     let user = ch_linux::boot::effective_user();
     assert_ne!(
