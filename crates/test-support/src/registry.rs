@@ -19,25 +19,32 @@ pub enum Access {
 pub enum Transport {
     /// HTTP.
     Plain,
-    /// HTTPS with a certificate for `localhost` and 127.0.0.1 from an authority of its own.
+    /// HTTPS with a certificate for `localhost` from an authority of its own; not for 127.0.0.1.
     Tls,
+    /// The same, for those who show a certificate of that authority.
+    MutualTls,
 }
 
 /// [`Registry::CREDENTIALS`] in the form of htpasswd(1), with bcrypt: the only kind that the registry reads.
-const HTPASSWD: &str = "tester:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
+const HTPASSWD: &str = "tester:$2y$05$abcdefghijklmnopqrstuuj5DaoYnUxZnCxcpQ8vG/UCDkJIC0IC2\n";
 
 /// A running registry; it ends with the value.
 pub struct Registry {
-    process: Child,
+    server: Server,
     directory: tempfile::TempDir,
-    port: u16,
     tls: bool,
     password: bool,
 }
 
+/// A process and where it listens.
+struct Server {
+    process: Child,
+    port: u16,
+}
+
 impl Registry {
     /// Name and password for a registry with [`Access::Password`].
-    pub const CREDENTIALS: (&str, &str) = ("tester", "secret");
+    pub const CREDENTIALS: (&str, &str) = ("tester", "secret:with:colons");
 
     /// Starts a registry that everybody may use over HTTP.
     pub fn start() -> Self {
@@ -54,45 +61,63 @@ impl Registry {
             .prefix("ch-image-registry.")
             .tempdir()
             .expect("TMPDIR can be written to");
-        let tls = matches!(transport, Transport::Tls);
+        Self::serving(directory, transport, access)
+    }
+
+    /// Ends, and starts again with the same images, on another port.
+    #[must_use]
+    pub fn again_with(self, transport: &Transport, access: &Access) -> Self {
+        let Self {
+            server, directory, ..
+        } = self;
+        drop(server);
+        Self::serving(directory, transport, access)
+    }
+
+    fn serving(directory: tempfile::TempDir, transport: &Transport, access: &Access) -> Self {
+        let tls = !matches!(transport, Transport::Plain);
         if tls {
             make_certificates(directory.path());
         }
-        let password = matches!(access, Access::Password);
         let config = directory.path().join("config.yml");
-        fs::write(&config, configuration(directory.path(), tls, password))
+        fs::write(&config, configuration(directory.path(), transport, access))
             .expect("the directory is ours");
-        let mut process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("docker-registry is installed");
-        let port = announced_port(&mut process);
         Self {
-            process,
+            server: Server::start(&config),
             directory,
-            port,
             tls,
-            password,
+            password: matches!(access, Access::Password),
         }
     }
 
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.server.port
     }
 
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.port())
     }
 
     /// Certificate of the authority that vouches for a registry with [`Transport::Tls`].
     pub fn authority(&self) -> PathBuf {
         self.directory.path().join("authority.pem")
+    }
+
+    /// Key of that authority.
+    pub fn authority_key(&self) -> PathBuf {
+        self.directory.path().join("authority.key")
+    }
+
+    /// The registry's own certificate, which also serves to show to a registry with [`Transport::MutualTls`].
+    pub fn certificate(&self) -> PathBuf {
+        self.directory.path().join("server.pem")
+    }
+
+    /// Key of that certificate.
+    pub fn key(&self) -> PathBuf {
+        self.directory.path().join("server.key")
     }
 
     /// Directory in which the registry keeps its blobs.
@@ -124,7 +149,22 @@ impl Registry {
     }
 }
 
-impl Drop for Registry {
+impl Server {
+    fn start(config: &Path) -> Self {
+        let mut process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("docker-registry is installed");
+        let port = announced_port(&mut process);
+        Self { process, port }
+    }
+}
+
+impl Drop for Server {
     fn drop(&mut self) {
         // It can only fail when the process has ended by itself.
         let _ = self.process.kill();
@@ -132,16 +172,22 @@ impl Drop for Registry {
     }
 }
 
-fn configuration(directory: &Path, tls: bool, password: bool) -> String {
+fn configuration(directory: &Path, transport: &Transport, access: &Access) -> String {
     let place = directory.display();
     let mut text = format!(
         "version: 0.1\nlog: {{level: info, formatter: json}}\nstorage: {{filesystem: {{rootdirectory: {place}/storage}}, delete: {{enabled: true}}}}\n\
          http:\n  addr: 127.0.0.1:0\n  secret: of-this-test\n"
     );
-    if tls {
-        text += &format!("  tls: {{certificate: {place}/server.pem, key: {place}/server.key}}\n");
+    let clients = match transport {
+        Transport::MutualTls => format!(", clientcas: [{place}/authority.pem]"),
+        Transport::Plain | Transport::Tls => String::new(),
+    };
+    if !matches!(transport, Transport::Plain) {
+        text += &format!(
+            "  tls: {{certificate: {place}/server.pem, key: {place}/server.key{clients}}}\n"
+        );
     }
-    if password {
+    if matches!(access, Access::Password) {
         fs::write(directory.join("htpasswd"), HTPASSWD).expect("the directory is ours");
         text += &format!("auth: {{htpasswd: {{realm: test, path: {place}/htpasswd}}}}\n");
     }
@@ -173,7 +219,7 @@ fn announced_port(process: &mut Child) -> u16 {
     port
 }
 
-/// An authority and a certificate of it for `localhost` and 127.0.0.1, by openssl(1).
+/// An authority and a certificate of it for `localhost`, by openssl(1).
 fn make_certificates(directory: &Path) {
     let path = |name: &str| directory.join(name).display().to_string();
     let new_key = [
@@ -196,8 +242,7 @@ fn make_certificates(directory: &Path) {
     run_tool("openssl", &arguments);
 
     let extensions = path("extensions");
-    fs::write(&extensions, "subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        .expect("the directory is ours");
+    fs::write(&extensions, "subjectAltName=DNS:localhost\n").expect("the directory is ours");
     run_tool(
         "openssl",
         &[
