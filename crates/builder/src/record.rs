@@ -94,13 +94,15 @@ fn record(
     }
 }
 
-/// What a build upon the result depends on: the last state, and what its own steps will notice of
-/// the configuration.
+/// What a build upon the result depends on: the last state, the layers that its steps left this time (they may be
+/// other ones after `--no-cache`), and what its own steps will notice of the configuration.
 fn identity(stage: &Stage) -> String {
     let execution = &stage.config.config;
     let list = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-    let mut key = KeyHash::new("image 1");
+    let mut key = KeyHash::new("image 2");
+    let layers = stage.layers.iter().map(ToString::to_string);
     key.field("state", stage.state.as_str())
+        .list("layers", layers.collect::<Vec<_>>())
         .list("env", list(&execution.env))
         .field("user", execution.user.clone().unwrap_or_default())
         .field(

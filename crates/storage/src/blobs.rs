@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 
 use ch_linux::SyscallError;
+use ch_linux::file;
 use ch_linux::tree::Directory;
 use ch_oci::Digest;
 
@@ -107,7 +108,9 @@ impl<'a> Blobs<'a> {
             return directory.try_file(digest.hex());
         }
         tracing::info!("blob {digest} did not survive; to the trash");
-        match self.storage.discard(directory, digest.hex()) {
+        let status = file::status(&file)?;
+        let identity = (status.filesystem, status.inode);
+        match self.storage.discard_only(directory, digest.hex(), identity) {
             Err(error) if is_read_only(&error) => Ok(None),
             other => other.map(|()| None),
         }

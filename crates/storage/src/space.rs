@@ -207,10 +207,15 @@ mod tests {
         };
         assert!(storage.with_space(&mut work).is_err(), "nothing to empty");
         let layer = make_layer(&storage, "content");
-        let inner = storage.inner();
-        storage.discard(&inner.layers, layer.as_str()).unwrap();
+        throw_away(&storage, &layer);
         assert_eq!(storage.with_space(&mut work).unwrap(), 3);
         assert_eq!(place.names("tmp/trash"), Vec::<String>::new());
+    }
+
+    fn throw_away(storage: &Storage, layer: &crate::LayerId) {
+        let inner = storage.inner();
+        let name = layer.as_str();
+        crate::trash::discard(&inner.trash, "boot", &inner.layers, name).unwrap();
     }
 
     #[test]
@@ -218,8 +223,7 @@ mod tests {
         let place = Place::new();
         let storage = place.open();
         let layer = make_layer(&storage, "content");
-        let inner = storage.inner();
-        storage.discard(&inner.layers, layer.as_str()).unwrap();
+        throw_away(&storage, &layer);
         let mut tries = 0;
         let result: Result<(), _> = storage.with_space(|| {
             tries += 1;

@@ -122,7 +122,7 @@ impl<'a> States<'a> {
             state: id.clone(),
             source,
         };
-        let Some(record) = self.read(id).map_err(read)? else {
+        let Some((record, mode)) = self.read(id).map_err(read)? else {
             return Ok(None);
         };
         for layer in &record.layers {
@@ -130,10 +130,22 @@ impl<'a> States<'a> {
                 return Ok(None);
             }
         }
+        if mode != MARKED {
+            self.take_to_disk(id, &record).map_err(read)?;
+        }
         Ok(Some(record))
     }
 
-    fn read(&self, id: &StateId) -> Result<Option<StateRecord>, SyscallError> {
+    /// Makes pending what a command left that was not successful: one that finds it of use is as good as its maker.
+    fn take_to_disk(&self, id: &StateId, record: &StateRecord) -> Result<(), SyscallError> {
+        for layer in &record.layers {
+            self.storage.layers().take_to_disk(layer)?;
+        }
+        self.storage.publish(Object::State(id.clone()), || Ok(()))
+    }
+
+    /// The record and the mode of its file.
+    fn read(&self, id: &StateId) -> Result<Option<(StateRecord, u32)>, SyscallError> {
         let inner = self.storage.inner();
         let name = id.file_name();
         let Some(attributes) = inner.states.try_attributes_of(&name)? else {
@@ -143,7 +155,7 @@ impl<'a> States<'a> {
         match sealed::unseal::<StateRecord>(&bytes) {
             Ok(Sealed { origin, value }) if attributes.mode == MARKED || origin == inner.origin => {
                 self.note_use(&name, attributes.modified);
-                Ok(Some(value))
+                Ok(Some((value, attributes.mode)))
             }
             Ok(Sealed { origin, .. }) if origin.host != inner.origin.host => Ok(None),
             Ok(_) | Err(_) => match inner.states.remove_file(&name) {

@@ -180,9 +180,15 @@ impl Storage {
         &self.inner
     }
 
-    /// Moves `name` of `directory` to the trash; it may be gone already.
-    pub(crate) fn discard(&self, directory: &Directory, name: &str) -> Result<(), SyscallError> {
-        trash::discard(&self.inner.trash, &self.inner.origin.boot, directory, name)
+    /// Moves `name` of `directory` to the trash if it is still what was judged, of this `identity`.
+    pub(crate) fn discard_only(
+        &self,
+        directory: &Directory,
+        name: &str,
+        identity: (u64, u64),
+    ) -> Result<(), SyscallError> {
+        let inner = &self.inner;
+        trash::discard_only(&inner.trash, &inner.origin.boot, directory, name, identity)
     }
 
     /// The owner of this handle's own small files.

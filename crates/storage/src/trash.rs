@@ -33,6 +33,30 @@ pub(crate) fn discard(
     }
 }
 
+/// Moves `name` of `directory` to the trash if it has this `identity`. Another command may have found the same
+/// fault, and put something good in its place meanwhile.
+pub(crate) fn discard_only(
+    trash: &Directory,
+    boot: &str,
+    directory: &Directory,
+    name: &str,
+    identity: (u64, u64),
+) -> Result<(), SyscallError> {
+    let place = format!("{boot}-{}", ch_linux::boot::unique());
+    match directory.rename(name, trash, &place) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    }
+    let moved = trash.try_attributes_of(&place)?;
+    if moved.is_none_or(|moved| moved.identity == identity) {
+        return Ok(());
+    }
+    match trash.rename_new(&place, directory, name) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
 /// Moves work in progress to the trash. What ran in it may have closed directories to their owner, who is to be
 /// able to delete the storage directory with `rm -rf` at any time, so they are opened up first.
 pub(crate) fn discard_work(

@@ -40,6 +40,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("the_same_step_wanted_twice_runs_once", once),
     ("an_image_built_upon_hits_by_what_it_is", upon),
+    ("a_rebuilt_image_rebuilds_what_is_upon_it", upon_rebuilt),
 ];
 
 /// The marks of the instruction lines.
@@ -347,6 +348,27 @@ fn upon(fixture: &Fixture) {
         marks(&fixture.build_with(dockerfile, &child).good().transcript),
         "*."
     );
+}
+
+fn upon_rebuilt(fixture: &Fixture) {
+    let child = Options {
+        names: vec![reference("child")],
+        ..fixture.options()
+    };
+    let base = "FROM base\nRUN cat /proc/sys/kernel/random/uuid > /random\n";
+    let dockerfile = "FROM built\nRUN cp /random /copy\n";
+    let build_child = || marks(&fixture.build_with(dockerfile, &child).good().transcript);
+    fixture.build(base).good();
+    assert_eq!((build_child(), build_child()), ("*.".into(), "**".into()));
+    for cache in [Cache::Disabled, Cache::Rebuild] {
+        let again = Options {
+            cache,
+            ..fixture.options()
+        };
+        fixture.build_with(base, &again).good();
+        assert_eq!(build_child(), "*.", "{cache:?}");
+        assert_eq!(build_child(), "**", "{cache:?}");
+    }
 }
 
 fn not_opened(fixture: &Fixture) {

@@ -21,7 +21,7 @@ use ch_oci::{PartialDigest, Reference};
 pub(crate) use name::record_name;
 pub use record::{ImageLayer, ImageOrigin, ImageRecord};
 
-use crate::durability::{Object, UNMARKED};
+use crate::durability::UNMARKED;
 use crate::opening::names;
 use crate::sealed::{self, Damage, Sealed};
 use crate::{LayerError, LayerId, PublishError, Storage};
@@ -210,6 +210,8 @@ impl<'a> Images<'a> {
         if let Ok(Some(Ok(old))) = read(self.storage, &file)
             && old.says_the_same(record)
         {
+            // It may have been stored without being taken to disk.
+            self.require_parts(record)?;
             return Ok(false);
         }
         let scratch = self.storage.scratch().map_err(failed)?;
@@ -248,10 +250,10 @@ impl<'a> Images<'a> {
                 let (layer, name) = (layer.id.clone(), record.name.to_string());
                 return Err(PublishError::LayerMissing { layer, name });
             }
-            if !self.storage.layers().is_marked(&layer.id).map_err(failed)? {
-                let object = Object::Layer(layer.id.clone());
-                self.storage.publish(object, || Ok(())).map_err(failed)?;
-            }
+            self.storage
+                .layers()
+                .take_to_disk(&layer.id)
+                .map_err(failed)?;
         }
         for digest in record.blobs() {
             // Opening an unmarked blob makes it pending; one that was pruned is no harm.

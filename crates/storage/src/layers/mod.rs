@@ -115,7 +115,7 @@ impl<'a> Layers<'a> {
             }
             Ok(_) | Err(_) => {
                 tracing::info!("layer {id} did not survive; to the trash");
-                self.drop_unusable(id)?;
+                self.drop_unusable(id, &directory)?;
                 return Ok(Look::Absent);
             }
         };
@@ -128,18 +128,25 @@ impl<'a> Layers<'a> {
     }
 
     /// A read-only storage keeps what it has; it is not believed all the same.
-    fn drop_unusable(&self, id: &LayerId) -> Result<(), SyscallError> {
-        let dropped = self
-            .storage
-            .discard(&self.storage.inner().layers, id.as_str());
-        match dropped {
+    fn drop_unusable(&self, id: &LayerId, judged: &Directory) -> Result<(), SyscallError> {
+        let identity = judged.attributes()?.identity;
+        let layers = &self.storage.inner().layers;
+        match self.storage.discard_only(layers, id.as_str(), identity) {
             Err(error) if is_read_only(&error) => Ok(()),
             other => other,
         }
     }
 
+    /// Makes the layer `id` pending, unless it was seen on disk.
+    pub(crate) fn take_to_disk(&self, id: &LayerId) -> Result<(), SyscallError> {
+        if self.is_marked(id)? {
+            return Ok(());
+        }
+        self.storage.publish(Object::Layer(id.clone()), || Ok(()))
+    }
+
     /// Whether the layer carries the mark of being on disk; a layer that is not there does not.
-    pub(crate) fn is_marked(&self, id: &LayerId) -> Result<bool, SyscallError> {
+    fn is_marked(&self, id: &LayerId) -> Result<bool, SyscallError> {
         let inner = self.storage.inner();
         if inner.durability.is_pending(&Object::Layer(id.clone())) {
             return Ok(false);

@@ -281,6 +281,59 @@ fn no_sync_syncs_nothing() {
     );
 }
 
+/// What was stored without being taken to disk is taken there by whoever finds it of use.
+#[test]
+fn found_again_is_taken_to_disk() {
+    let place = Place::new();
+    let hasty = place.open_with(Options {
+        sync: false,
+        ..impatient()
+    });
+    let layer = make_layer(&hasty, "x");
+    let state = state_of(std::slice::from_ref(&layer));
+    hasty.states().put(&state_id("x"), &state).unwrap();
+    let record = image_of("x", std::slice::from_ref(&layer));
+    hasty.images().put(&record).unwrap();
+    hasty.commit().unwrap();
+    drop(hasty);
+
+    // By its state: a build that failed left it.
+    let storage = place.open();
+    assert!(storage.states().get(&state_id("x")).unwrap().is_some());
+    storage.commit().unwrap();
+    assert_eq!(storage.inner().durability.syncs(), 1);
+    let state_file = format!("states/{}.json", state_id("x"));
+    assert_eq!(mode(&place.path.join(state_file)), 0o444);
+    assert_eq!(mode(&meta_path(&place, &layer)), 0o444);
+    drop(storage);
+
+    // By its record, which says the same.
+    let path = meta_path(&place, &layer);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let storage = place.open();
+    assert!(!storage.images().put(&record).unwrap());
+    storage.commit().unwrap();
+    assert_eq!(mode(&path), 0o444);
+}
+
+/// Another command found the same fault, and put a good layer in its place.
+#[test]
+fn what_was_not_judged_is_not_thrown_away() {
+    let place = Place::new();
+    let storage = place.open();
+    let layer = make_layer(&storage, "x");
+    let inner = storage.inner();
+    let judged = inner.layers.directory(layer.as_str()).unwrap();
+    let identity = judged.attributes().unwrap().identity;
+    let other = (identity.0, identity.1 + 1);
+    let discard = |identity| storage.discard_only(&inner.layers, layer.as_str(), identity);
+    discard(other).unwrap();
+    assert!(storage.layers().get(&layer).unwrap().is_some());
+    discard(identity).unwrap();
+    assert!(storage.layers().get(&layer).unwrap().is_none());
+    discard(identity).unwrap();
+}
+
 /// V-du-8: an unmarked blob is hashed; a flipped bit, and it is gone.
 fn flipped_blob_is_absent() {
     let place = Place::new();
