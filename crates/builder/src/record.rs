@@ -40,8 +40,8 @@ pub(crate) fn base_error(
 
 /// Stores the result under all its names, and takes everything to disk. Returns the first record.
 ///
-/// An image that is the same but for the times in its config stays as it is, so that a rebuild in
-/// which every step hits writes nothing.
+/// An image with the same layers and a config that differs only in its times stays as it is, so that a
+/// rebuild in which every step hits writes nothing.
 pub(crate) fn store(
     storage: &Storage,
     options: &Options,
@@ -71,6 +71,7 @@ fn record(
     let mut config = stage.config.clone();
     let mut created = Timestamp::now();
     if let Some(old) = old
+        && old.layer_ids() == stage.layers
         && let Ok(old_config) = ImageConfig::parse(&old.config)
         && without_times(&old_config) == without_times(&config)
         && (wanted.is_none() || old_config == config)

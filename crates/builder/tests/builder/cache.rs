@@ -38,6 +38,7 @@ pub(crate) const CASES: &[Case] = &[
         "a_failed_build_keeps_its_good_steps_and_the_old_image",
         failed,
     ),
+    ("an_image_with_new_layers_is_a_new_image", new_layers),
     ("the_same_step_wanted_twice_runs_once", once),
     ("an_image_built_upon_hits_by_what_it_is", upon),
     ("a_rebuilt_image_rebuilds_what_is_upon_it", upon_rebuilt),
@@ -243,6 +244,23 @@ fn modes(fixture: &Fixture) {
     assert_eq!(mark, "*.");
     assert_ne!(rebuilt, first);
     assert_eq!(with(Cache::Enabled), ("**".to_owned(), rebuilt));
+}
+
+fn new_layers(fixture: &Fixture) {
+    let dockerfile = "FROM base\nRUN cat /proc/sys/kernel/random/uuid > /random\n";
+    let options = Options {
+        cache: Cache::Disabled,
+        ..fixture.options()
+    };
+    let build = || {
+        let built = fixture.build_with(dockerfile, &options).good();
+        (built.config(), image(fixture))
+    };
+    let (first_config, first) = build();
+    let (second_config, second) = build();
+    assert_ne!(first.layer_ids(), second.layer_ids());
+    assert_ne!(first.created, second.created);
+    assert_ne!(first_config.created, second_config.created);
 }
 
 fn dry_run(fixture: &Fixture) {
