@@ -120,7 +120,9 @@ fn drop_ghosts(files: BorrowedFd<'_>, path: &Path, below: &Stack<'_>) -> Result<
     if path.as_os_str().is_empty() || shows_through(files, path, below)? {
         return Ok(0);
     }
-    let directory = in_root::open(files, path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let Some(directory) = stack::try_directory(files, path)? else {
+        return Ok(0);
+    };
     let before = file::status(&directory)?.modified;
     let mut dropped = 0;
     for entry in file::entries(&directory)? {
@@ -142,20 +144,23 @@ fn shows_through(
     path: &Path,
     below: &Stack<'_>,
 ) -> Result<bool, SyscallError> {
-    if stack::is_opaque(files)? {
+    if is_hidden(files, path)? {
         return Ok(false);
-    }
-    let mut here = PathBuf::new();
-    for component in path.components() {
-        here.push(component);
-        let directory = in_root::open(files, &here, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        if stack::is_opaque(directory)? {
-            return Ok(false);
-        }
     }
     Ok(below
         .find(path)?
         .is_some_and(|found| found.status.kind == Kind::Directory))
+}
+
+/// Whether this layer hides what lower layers have in the directory `path`.
+fn is_hidden(files: BorrowedFd<'_>, path: &Path) -> Result<bool, SyscallError> {
+    for path in path.ancestors() {
+        match stack::try_directory(files, path)? {
+            Some(directory) if !stack::is_opaque(&directory)? => {}
+            _ => return Ok(true),
+        }
+    }
+    Ok(false)
 }
 
 fn is_whiteout(directory: &OwnedFd, name: &OsString) -> Result<bool, SyscallError> {

@@ -1,6 +1,7 @@
 //! What shows through a stack of layer directories, found without mounting it.
 
 use std::ffi::OsStr;
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -82,6 +83,19 @@ fn enter(visible: &[OwnedFd], name: &OsStr) -> Result<Vec<OwnedFd>, SyscallError
         }
     }
     Ok(merged)
+}
+
+/// The directory at a canonical path below `root`; `None` where there is none, or a link instead.
+pub(crate) fn try_directory(root: impl AsFd, path: &Path) -> Result<Option<OwnedFd>, SyscallError> {
+    let mut here = file::open_directory_at(root, ".")?;
+    for name in path {
+        here = match file::open_directory_at(&here, name) {
+            Ok(next) => next,
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(Some(here))
 }
 
 /// Whether nothing of the layers below shows in this directory.

@@ -59,6 +59,19 @@ fn settled() -> Vec<(&'static str, Vec<Vec<Entry>>, &'static str)> {
             "tmp d 755\ntmp/x f 644",
         ),
         (
+            "V-tar-70-replaced-by-link",
+            vec![
+                vec![file("d/x", ""), file("e/x", ""), file("e/y", "")],
+                vec![
+                    directory("e"),
+                    file("e/z", ""),
+                    file("d/.wh.x", ""),
+                    symlink("d", "e"),
+                ],
+            ],
+            "d l -> e\ne d 755\ne/z f 644",
+        ),
+        (
             "V-tar-61",
             vec![
                 vec![directory("usr/lib"), symlink("lib", "usr/lib")],

@@ -10,6 +10,7 @@ use super::directories::Directory;
 use super::error::{MemberError, UnpackError};
 use super::name::{self, NameProblem, join, path_buf, split};
 use super::{Encoding, LowerLink, PendingLink, Unpacker};
+use crate::stack;
 
 /// Marks a directory through which nothing shows, or one with attribute whiteouts.
 pub(crate) const OPAQUE: &[u8] = b"user.overlay.opaque";
@@ -113,9 +114,15 @@ impl Unpacker<'_> {
         path: &[u8],
         names: impl IntoIterator<Item = &'n Vec<u8>>,
     ) -> Result<u64, SyscallError> {
-        // A later member may have replaced the directory, and with it what it hid.
-        let Some(directory) = self.directories.find(path)? else {
+        // A later member may have replaced the directory, and with it what it hid; by a link, too, and
+        // the names are not those of where that leads.
+        let root = self.directories.root();
+        let Some(fd) = stack::try_directory(&root.fd, &path_buf(path))? else {
             return Ok(0);
+        };
+        let directory = Directory {
+            fd,
+            path: path.to_vec(),
         };
         let mut made = 0;
         for name in names {
