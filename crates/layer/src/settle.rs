@@ -178,6 +178,9 @@ fn take_attributes(
     path: &Path,
     below: &Stack<'_>,
 ) -> Result<(), SyscallError> {
+    if is_hidden(files, path.parent().unwrap_or(Path::new("")))? {
+        return Ok(());
+    }
     let Some(found) = below.find(path)? else {
         return Ok(());
     };

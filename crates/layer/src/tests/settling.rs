@@ -59,6 +59,22 @@ fn settled() -> Vec<(&'static str, Vec<Vec<Entry>>, &'static str)> {
             "tmp d 755\ntmp/x f 644",
         ),
         (
+            "V-tar-57-opaque-above",
+            vec![
+                vec![directory("d"), directory("d/e").mode(0o700).owner(1, 2)],
+                vec![directory("d"), opaque("d"), file("d/e/f", "")],
+            ],
+            "d d 755 user.overlay.opaque=y\nd/e d 755\nd/e/f f 644",
+        ),
+        (
+            "V-tar-57-opaque-root",
+            vec![
+                vec![tmp()],
+                vec![file(".wh..wh..opq", ""), file("tmp/x", "")],
+            ],
+            "tmp d 755\ntmp/x f 644",
+        ),
+        (
             "V-tar-70-replaced-by-link",
             vec![
                 vec![file("d/x", ""), file("e/x", ""), file("e/y", "")],
