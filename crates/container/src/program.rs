@@ -16,6 +16,9 @@ use crate::spec::Variables;
 /// What executes a file that the kernel takes for no program.
 const SHELL: &str = "/bin/sh";
 
+/// Where programs are searched if `PATH` is not set, as by execvp(3).
+const DEFAULT_SEARCH: &str = "/bin:/usr/bin";
+
 const ENOENT: i32 = 2;
 const E2BIG: i32 = 7;
 const ENOEXEC: i32 = 8;
@@ -67,7 +70,7 @@ fn candidates(program: &OsStr, search: Option<&OsStr>) -> Vec<PathBuf> {
     if program.as_bytes().contains(&b'/') {
         return vec![PathBuf::from(program)];
     }
-    let search = search.unwrap_or_default().as_bytes();
+    let search = search.unwrap_or(OsStr::new(DEFAULT_SEARCH)).as_bytes();
     search
         .split(|&byte| byte == b':')
         .map(|directory| match directory {
@@ -182,14 +185,15 @@ mod tests {
 
     #[test]
     fn a_program_is_searched_as_execvp_does() {
-        let rows: [(&str, Option<&str>, &[&str]); 6] = [
+        let rows: [(&str, Option<&str>, &[&str]); 7] = [
             ("ls", Some("/usr/bin:/bin"), &["/usr/bin/ls", "/bin/ls"]),
             (
                 "ls",
                 Some("/usr/bin::/bin"),
                 &["/usr/bin/ls", "./ls", "/bin/ls"],
             ),
-            ("ls", None, &["./ls"]),
+            ("ls", None, &["/bin/ls", "/usr/bin/ls"]),
+            ("ls", Some(""), &["./ls"]),
             ("./ls", Some("/bin"), &["./ls"]),
             ("/x/ls", Some("/bin"), &["/x/ls"]),
             ("", Some("/bin"), &[]),

@@ -30,6 +30,21 @@ impl Expected {
 /// Scripts of the host, in which `$RUN` is `ch-run` and `$I` the image. Each is run for the image as a directory
 /// and by its name.
 const TABLE: &[(&str, &str, Expected)] = &[
+    (
+        "V-run-3",
+        "$RUN --unset-env='*' $I -- env",
+        Prints("CH_RUNNING=Weird Al Yankovic\n"),
+    ),
+    (
+        "V-run-4",
+        "W_A=1 W_B=2 X_W_=3 $RUN --unset-env='!(W_*)' $I -- env | sort",
+        Prints("CH_RUNNING=Weird Al Yankovic\nW_A=1\nW_B=2\n"),
+    ),
+    (
+        "V-run-6",
+        "$RUN --set-env=PATH=/nowhere $I -- true",
+        Fails(49, "can't execve(2): true: No such file or directory"),
+    ),
     ("V-run-9", "$RUN $I -- sh -c 'exit 3'", Fails(3, "")),
     ("V-run-9", "$RUN $I -- sh -c 'kill -9 $$'", Fails(137, "")),
     (
