@@ -75,7 +75,12 @@ impl<'a> Machinery<'a> {
     pub(crate) fn commit(&self, workspace: Workspace) -> Result<Option<LayerId>, BuildError> {
         let committed = workspace.commit();
         let committed = committed.map_err(Problem::files("can't keep what the step wrote"))?;
-        Ok(committed.map(|committed| committed.layer))
+        Ok(committed.map(|committed| {
+            for warning in committed.meta.warnings {
+                (self.events)(Event::Warning(warning));
+            }
+            committed.layer
+        }))
     }
 
     /// Executes a command in a container on `workspace`. `argv` is what its author wrote.

@@ -19,6 +19,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("scratch_starts_with_nothing", scratch),
     ("files_of_a_step_are_in_the_image", files),
+    ("names_that_mean_removals_are_warned_of", removal_names),
     ("apt_is_told_to_stay_root", force_command),
 ];
 
@@ -222,6 +223,17 @@ fn files(fixture: &Fixture) {
     assert_eq!(
         fixture.inside("cat /d/f; test -e /bin/ls || echo gone"),
         "x\ngone\n"
+    );
+}
+
+fn removal_names(fixture: &Fixture) {
+    let built = fixture.build("FROM base\nRUN touch /.wh.foo\n").good();
+    let want = "  2. RUN touch /.wh.foo\n\
+                /.wh.foo: its name means a removal, so it can't be pushed\ngrown";
+    assert!(
+        built.transcript.contains(want),
+        "V-pack-13: {}",
+        built.transcript
     );
 }
 
