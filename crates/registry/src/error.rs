@@ -162,12 +162,10 @@ impl FetchError {
     /// What a user can do, where that can be said.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            // Said to somebody who may see what there is.
+            // Said of repositories that there are, and by some registries of others.
             Self::Unauthorized {
                 source: Some(says), ..
-            } if says.code == "MANIFEST_UNKNOWN" => {
-                "the registry has this repository without this tag or digest"
-            }
+            } if says.code == "MANIFEST_UNKNOWN" => "check the name and the tag",
             Self::Unauthorized { hint, .. } => return hint.clone(),
             Self::Certificate { host, .. } => {
                 return Some(format!(

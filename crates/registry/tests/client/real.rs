@@ -72,6 +72,8 @@ fn an_image_comes_out_as_it_went_in() {
         cause.starts_with("registry says: MANIFEST_UNKNOWN: "),
         "{cause}"
     );
+    // It says the same of a repository that it has.
+    assert_eq!(error.hint().as_deref(), Some("check the name and the tag"));
 }
 
 #[test]
