@@ -12,6 +12,11 @@ pub fn processes() -> Option<u64> {
     getrlimit(Resource::Nproc).current
 }
 
+/// How many files this process may have open now, if there is a limit: every descriptor is below it.
+pub fn open_files() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
 /// The limit of open files that this program was started with, once it was raised.
 static OPEN_FILES: OnceLock<Rlimit> = OnceLock::new();
 

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ch_container::{InPlaceError, InPlaceNotice, SetUpError};
+use ch_linux::limits;
 use ch_linux::namespace::Identity;
 use ch_storage::Storage;
 
@@ -125,7 +126,7 @@ fn run(
     let (root, engine) = image.mount(&spec)?;
     report::mounted(engine, &spec, terminal);
     if let Some(lease) = lease {
-        ch_linux::process::place_descriptor(lease, free_descriptor())?;
+        ch_linux::process::place_descriptor(lease, free_descriptor()?)?;
     }
     terminal.reprint_warnings();
     silence(options)?;
@@ -161,11 +162,16 @@ fn check_mount_point(options: &Options, terminal: &Terminal) -> Result<(), Failu
 }
 
 /// A number for the lease that nothing of the caller has, outer leases included.
-fn free_descriptor() -> i32 {
-    let taken = |number: &i32| Path::new(&format!("/proc/self/fd/{number}")).exists();
-    (LEASE_DESCRIPTOR..)
-        .find(|number| !taken(number))
-        .expect("descriptors are finite")
+///
+/// Where no number as high as wanted is allowed, it is the highest that is.
+fn free_descriptor() -> Result<i32, Failure> {
+    let limit = limits::open_files().and_then(|limit| i32::try_from(limit).ok());
+    let limit = limit.unwrap_or(i32::MAX);
+    let is_free = |number: &i32| !Path::new(&format!("/proc/self/fd/{number}")).exists();
+    (LEASE_DESCRIPTOR..limit)
+        .find(is_free)
+        .or_else(|| (0..limit.min(LEASE_DESCRIPTOR)).rev().find(is_free))
+        .ok_or_else(|| Failure::new("too many open files").with_hint("ulimit -n"))
 }
 
 /// `-qq` and `-qqq` silence the command as well.

@@ -85,6 +85,11 @@ const TABLE: &[(&str, &str, Expected)] = &[
         Fails(129, ""),
     ),
     (
+        "commands.md §7.5",
+        "ulimit -Sn 512; $RUN $I -- echo hi",
+        Prints("hi\n"),
+    ),
+    (
         "V-run-11",
         "test \"$($RUN $I -- id -u)\" = \"$(id -u)\" && echo same",
         Prints("same\n"),
