@@ -168,11 +168,6 @@ impl Common {
         )
     }
 
-    /// Whether `--no-cache` was given.
-    pub(crate) fn says_no_cache(&self) -> bool {
-        self.cache.mode() == Some(CacheMode::Disabled)
-    }
-
     /// How the build cache is used: by option, else by `$CH_IMAGE_CACHE`.
     pub(crate) fn cache_mode(&self, environment: &Environment) -> Result<CacheMode, Failure> {
         if let Some(mode) = self.cache.mode() {

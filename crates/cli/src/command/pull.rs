@@ -8,6 +8,7 @@ use ch_storage::Storage;
 use ch_transfer::{Event, PullError, PullOptions, Pulled};
 use clap::Args;
 
+use super::common::CacheMode;
 use super::context::reference;
 use super::{Context, Done, platform, transfer};
 use crate::failure::{Failure, advised};
@@ -78,15 +79,16 @@ pub(super) fn run(arguments: &PullArgs, context: &Context) -> Done {
     if arguments.parse_only {
         return context.terminal.output(format!("{}\n", image.report()));
     }
-    if context.common.says_no_cache() {
-        return Err(Failure::not_yet("pull --no-cache"));
-    }
     if let Some(text) = arguments.ambiguous() {
         context.terminal.warning(format_args!(
             "\"{text}\" is taken as an image name; write ./{text} for the directory"
         ));
     }
-    let puller = Puller::new(context)?;
+    let mode = context.common.cache_mode(&context.environment)?;
+    let puller = Puller {
+        always_download: mode == CacheMode::Disabled,
+        ..Puller::new(context)?
+    };
     let storage = context.storage()?;
     let last_layer = arguments.last_layer;
     match destination {
@@ -107,6 +109,8 @@ pub(super) struct Puller<'c> {
     defaults: RegistryDefaults,
     wanted: Wanted,
     host: Platform,
+    /// What is in the storage directory is not used.
+    always_download: bool,
     terminal: &'c Terminal,
 }
 
@@ -119,6 +123,7 @@ impl<'c> Puller<'c> {
             defaults: context.registry_defaults()?,
             wanted: platform::wanted(context.arch().as_deref(), terminal)?,
             host: platform::host(terminal),
+            always_download: false,
             terminal,
         })
     }
@@ -159,6 +164,7 @@ impl<'c> Puller<'c> {
             wanted: self.wanted.clone(),
             host: self.host.clone(),
             last_layer,
+            always_download: self.always_download,
             jobs: JOBS,
             unpack: ch_layer::Options::default(),
         }

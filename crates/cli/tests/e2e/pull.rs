@@ -104,6 +104,22 @@ fn pulling_again_downloads_nothing() {
 }
 
 #[test]
+fn pulling_without_cache_downloads_everything_again() {
+    let registry = Registry::start();
+    let mut env = using(&registry);
+    put_small(&registry, &env);
+    env.image(["pull", "small:1"]).success();
+    let pulled = listing(&env.storage().join("layers"));
+    let downloads = "config: downloading\nlayer 1/1: ";
+    let again = env.image(["pull", "--no-cache", "small:1"]).success();
+    again.complains(downloads);
+    env.set("CH_IMAGE_CACHE", "disabled");
+    let again = env.image(["pull", "small:1"]).success();
+    again.complains(downloads);
+    assert_eq!(listing(&env.storage().join("layers")), pulled);
+}
+
+#[test]
 fn password_is_needed_and_used() {
     let registry = Registry::start_with(&Transport::Plain, &Access::Password);
     let mut env = using(&registry);

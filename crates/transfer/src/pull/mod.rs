@@ -12,7 +12,7 @@ mod one;
 mod tests;
 
 use ch_oci::{
-    Descriptor, Document, ImageConfig, Manifest, Platform, Reference, RegistryDefaults,
+    Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference, RegistryDefaults,
     RemoteReference, Wanted,
 };
 use ch_registry::{Client, Fetched};
@@ -44,6 +44,9 @@ pub struct PullOptions {
     pub host: Platform,
     /// Only so many layers, the lowest; the image is then incomplete.
     pub last_layer: Option<usize>,
+    /// Everything is downloaded, whatever is here. What is here and good stays all the same: equal names are
+    /// equal bytes.
+    pub always_download: bool,
     /// Layers at once.
     pub jobs: usize,
     /// How layers are unpacked.
@@ -251,7 +254,7 @@ impl<'a> Pull<'a> {
 
     /// The manifest that an index names; says whether it was here.
     fn manifest_of(&self, entry: &Descriptor) -> Result<(Fetched, bool), PullError> {
-        let stored = self.storage.blobs().read(&entry.digest, LARGEST_MANIFEST)?;
+        let stored = self.stored(&entry.digest, LARGEST_MANIFEST)?;
         let Some(bytes) = stored else {
             return Ok((self.client.manifest_of(&self.remote, entry)?, false));
         };
@@ -269,10 +272,7 @@ impl<'a> Pull<'a> {
     }
 
     fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, PullError> {
-        let stored = self
-            .storage
-            .blobs()
-            .read(&descriptor.digest, LARGEST_CONFIG)?;
+        let stored = self.stored(&descriptor.digest, LARGEST_CONFIG)?;
         (self.tell)(Event::Config {
             existing: stored.is_some(),
         });
@@ -282,6 +282,14 @@ impl<'a> Pull<'a> {
         let bytes = self.client.config(&self.remote, descriptor)?;
         self.draft.put_blob(&bytes)?;
         Ok(bytes)
+    }
+
+    /// The manifest or config of that digest, if it is here and may be used.
+    fn stored(&self, digest: &Digest, most: u64) -> Result<Option<Vec<u8>>, PullError> {
+        if self.options.always_download {
+            return Ok(None);
+        }
+        Ok(self.storage.blobs().read(digest, most)?)
     }
 
     /// Whether the image may be what was asked for.

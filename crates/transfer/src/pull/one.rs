@@ -61,7 +61,12 @@ pub(super) fn fetch(
         return Ok(Fetched::Existing(id));
     }
     let draft = pull.storage.draft()?;
-    let unpacked = match pull.storage.blobs().open(&layer.blob.digest)? {
+    let stored = if pull.options.always_download {
+        None
+    } else {
+        pull.storage.blobs().open(&layer.blob.digest)?
+    };
+    let unpacked = match stored {
         Some(file) => {
             tell(pull.tell, &layer.label, LayerEvent::Existing);
             unpack(pull, layer, &draft, Stopping { input: file, stop })?
@@ -94,8 +99,11 @@ pub(super) fn fetch(
     })
 }
 
-/// The layer, if it is here in either form.
+/// The layer, if it is here in either form and may be used.
 fn existing(pull: &Pull<'_>, layer: &Planned) -> Result<Option<LayerId>, PullError> {
+    if pull.options.always_download {
+        return Ok(None);
+    }
     for id in [LayerId::pulled(&layer.diff_id), layer.chained.clone()] {
         if pull.storage.layers().contains(&id)? {
             tell(pull.tell, &layer.label, LayerEvent::Existing);

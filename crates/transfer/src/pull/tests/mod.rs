@@ -40,6 +40,7 @@ fn options(registry: &Registry) -> PullOptions {
         },
         host: platform,
         last_layer: None,
+        always_download: false,
         jobs: 3,
         unpack: ch_layer::Options::default(),
     }
@@ -118,6 +119,17 @@ fn output_of_pull() {
         shown(&again),
         "V-cmd-51"
     );
+
+    let everything = PullOptions {
+        always_download: true,
+        ..options.clone()
+    };
+    assert_eq!(
+        lines(&place, "debian:buster", &everything),
+        shown(&fresh),
+        "--no-cache"
+    );
+    assert_eq!(lines(&place, "debian:buster", &options), shown(&again));
 
     let empty = Place::new();
     let said = lines(&empty, "nosuch", &options);
