@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ch_linux::SyscallError;
 use ch_linux::surroundings::{Diagnosis, Surroundings};
@@ -202,6 +202,20 @@ pub enum SetUpError {
 }
 
 impl SetUpError {
+    /// The place of a mount of ours can't be opened.
+    pub(crate) fn no_place(path: &Path, error: SyscallError) -> Self {
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        let (path, cause) = (path.to_owned(), error.into());
+        if missing {
+            Self::BindTarget {
+                target: path,
+                cause,
+            }
+        } else {
+            Self::Mount { path, cause }
+        }
+    }
+
     /// What the user may do about it.
     pub fn hint(&self) -> Option<String> {
         let Self::BindKinds {

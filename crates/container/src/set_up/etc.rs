@@ -78,8 +78,10 @@ pub(super) fn private_copies(ground: &Ground, copies: &[Copy]) -> Result<(), Set
         let mut file = File::from(made);
         file.write_all(&copy.content)
             .map_err(|error| failed(SyscallError::new("write", describe(&copy.path), error)))?;
+        let place = ground.place(&copy.path);
+        let place = place.map_err(|error| SetUpError::no_place(&copy.path, error))?;
         mount::clone(&file, Depth::One)
-            .and_then(|mounted| mount::attach(mounted, ground.place(&copy.path)?))
+            .and_then(|mounted| mount::attach(mounted, place))
             .map_err(failed)?;
     }
     process::change_directory_to(&tmpfs)

@@ -54,12 +54,12 @@ impl Ground {
 
     /// Puts a detached mount on the directory `path`.
     pub(crate) fn attach_directory(&self, mount: impl AsFd, path: &Path) -> Result<(), SetUpError> {
-        in_root::open(&self.root, path, OFlags::PATH | OFlags::DIRECTORY)
-            .and_then(|place| mount::attach(mount, place))
-            .map_err(|error| SetUpError::Mount {
-                path: path.into(),
-                cause: error.into(),
-            })
+        let place = in_root::open(&self.root, path, OFlags::PATH | OFlags::DIRECTORY)
+            .map_err(|error| SetUpError::no_place(path, error))?;
+        mount::attach(mount, place).map_err(|error| SetUpError::Mount {
+            path: path.into(),
+            cause: error.into(),
+        })
     }
 
     /// Binds a directory of the host, and all below it, at the same path.

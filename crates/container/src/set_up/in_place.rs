@@ -83,6 +83,11 @@ pub(crate) fn for_ch_run(spec: &InPlace, root: OwnedFd) -> Result<(), SetUpError
             Copy::new("/etc/passwd", accounts.passwd()),
             Copy::new("/etc/group", accounts.group()),
         ];
+        if spec.writable {
+            for copy in &copies {
+                make_missing(&ground, &copy.path, false)?;
+            }
+        }
         etc::private_copies(&ground, &copies)?;
     }
     if !spec.writable {
@@ -151,8 +156,16 @@ fn make_place(ground: &Ground, mount: &Mount, earlier: &[Mount]) -> Result<(), S
         Source::Bind(source) => source.is_dir(),
         Source::Tmpfs => true,
     };
-    make(ground, &mount.target, directory).map_err(|error| SetUpError::MakePlace {
-        target: mount.target.clone(),
+    make_missing(ground, &mount.target, directory)
+}
+
+/// Makes a directory or an empty file at `path`, unless something is there.
+fn make_missing(ground: &Ground, path: &Path, directory: bool) -> Result<(), SetUpError> {
+    if ground.place(path).is_ok() {
+        return Ok(());
+    }
+    make(ground, path, directory).map_err(|error| SetUpError::MakePlace {
+        target: path.to_owned(),
         cause: error.into(),
     })
 }

@@ -27,6 +27,10 @@ pub(crate) const CASES: &[Case] = &[
     ("V-run-11: who one is, and a read-only image", identity),
     ("V-run-13, 14: binds and links", binds),
     ("a writable image gets missing places", writable),
+    (
+        "users need a place, which a writable image gets",
+        no_accounts,
+    ),
     ("ch-run's environment", environment),
 ];
 
@@ -278,6 +282,18 @@ fn writable(fixture: &Fixture) {
         "nothing is made on the host"
     );
     fs::remove_dir_all(root.join("opt")).unwrap();
+}
+
+fn no_accounts(fixture: &Fixture) {
+    let passwd = fixture.root().join("etc/passwd");
+    let content = fs::read(&passwd).unwrap();
+    fs::remove_file(&passwd).unwrap();
+    let (_, said) = shell(fixture, "", "true");
+    assert_eq!(said, "can't bind: destination not found: /etc/passwd\n");
+    let (end, said) = shell(fixture, "write yes\nuid 4711", "id -un");
+    assert_eq!((end, &*said), (Ended::Exited(0), "charlie\n"));
+    assert_eq!(fs::metadata(&passwd).unwrap().len(), 0, "a place");
+    fs::write(&passwd, content).unwrap();
 }
 
 fn environment(fixture: &Fixture) {
