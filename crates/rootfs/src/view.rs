@@ -59,6 +59,14 @@ pub enum ViewError {
     /// The kernel refuses.
     #[error("{}", .0.message)]
     Refused(Diagnosis, #[source] SyscallError),
+    /// A directory lacks a mount point, and the kernel refuses what would add it.
+    #[error("can't bind: destination not found: {}", place.display())]
+    NoPlace {
+        /// Where in the container.
+        place: PathBuf,
+        /// Why it can't be added.
+        source: Box<ViewError>,
+    },
 }
 
 impl ViewError {
@@ -66,6 +74,7 @@ impl ViewError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Refused(diagnosis, _) => diagnosis.hint.as_deref(),
+            Self::NoPlace { source, .. } => source.hint(),
             Self::Stack(_) | Self::MountPoints(_) | Self::Open { .. } => None,
         }
     }
@@ -115,9 +124,9 @@ pub fn mount_directory_by(
 ) -> Result<Option<OwnedFd>, ViewError> {
     let root = open_lower(path)?;
     let missing = cover::missing(&root, points).map_err(ViewError::MountPoints)?;
-    if missing.is_empty() {
+    let Some(first) = missing.keys().next() else {
         return Ok(None);
-    }
+    };
     let attributes = attributes::capture(&root).map_err(|source| ViewError::Open {
         path: path.to_owned(),
         source,
@@ -128,7 +137,13 @@ pub fn mount_directory_by(
         root: attributes,
         naming,
     };
-    shown.mount(points).map(Some)
+    shown.mount(points).map(Some).map_err(|error| match error {
+        ViewError::Refused(..) => ViewError::NoPlace {
+            place: Path::new("/").join(first),
+            source: Box::new(error),
+        },
+        other => other,
+    })
 }
 
 fn open_lower(path: &Path) -> Result<OwnedFd, ViewError> {

@@ -132,6 +132,13 @@ const TABLE: &[(&str, &str, Expected)] = &[
         "$RUN -b /etc:/mnt/x:ro $I -- true",
         Fails(31, "not yet supported: --bind with a mode: /etc:/mnt/x:ro"),
     ),
+    // The first is a tmpfs; the second and mount(2) are ways to an overlay, which this kernel seems not to have.
+    (
+        "runtime.md §2.3",
+        "strace -o calls -e inject=fsopen:error=ENODEV:when=2 -e inject=mount:error=ENODEV \
+         $RUN ./base.d -- true",
+        Fails(31, "error: can't bind: destination not found: /dev\n"),
+    ),
     (
         "V-run-15",
         "$RUN $I ls /etc/passwd",
