@@ -18,5 +18,5 @@ pub use event::{Event, LayerEvent, LayerLabel};
 pub use import::{ImportError, ImportOptions, Imported, Source, import};
 pub use pull::{
     DirectoryError, Flattened, LayerDownloadError, PullError, PullOptions, Pulled, pull,
-    pull_directory,
+    pull_directory, restore,
 };

@@ -2,7 +2,8 @@
 
 use ch_dockerfile::ast::Header;
 use ch_oci::{ImageConfig, Reference};
-use ch_storage::ImageRecord;
+use ch_storage::{ImageRecord, RecordError};
+use ch_transfer::restore;
 
 use super::Schedule;
 use crate::error::{BuildError, Problem};
@@ -60,8 +61,7 @@ impl Schedule<'_> {
             }
             None => self.pull(reference)?,
         };
-        let checked = self.context.storage.images().check_layers(&image);
-        checked.map_err(|e| record::base_error(reference, e.hint(), e))?;
+        self.require_layers(reference, &image)?;
         if image.incomplete {
             let text = format!("base image is incomplete (--last-layer): {}", image.name);
             (self.events)(Event::Warning(text));
@@ -76,6 +76,21 @@ impl Schedule<'_> {
     fn find(&self, reference: &Reference) -> Result<Option<ImageRecord>, BuildError> {
         let found = self.context.storage.images().get(reference);
         found.map_err(|error| record::base_error(reference, error.hint(), error))
+    }
+
+    /// Makes sure that the layers of `image` are there. Those that are lost are unpacked again where that can be.
+    fn require_layers(&self, reference: &Reference, image: &ImageRecord) -> Result<(), BuildError> {
+        let storage = self.context.storage;
+        match storage.images().check_layers(image) {
+            Err(RecordError::LayerMissing { .. }) if !self.options.dry_run => {}
+            checked => {
+                return checked.map_err(|e| record::base_error(reference, e.hint(), e));
+            }
+        }
+        let restored = storage.with_space(|| restore(storage, image));
+        restored.map_err(|error| record::base_error(reference, error.hint(), error))?;
+        let checked = storage.images().check_layers(image);
+        checked.map_err(|e| record::base_error(reference, e.hint(), e))
     }
 
     fn pull(&self, reference: &Reference) -> Result<ImageRecord, BuildError> {

@@ -7,7 +7,7 @@ use std::thread;
 
 use ch_layer::Stack;
 use ch_oci::{Descriptor, Digest, ImageConfig, Manifest, media_type};
-use ch_storage::{ImageLayer, LayerId};
+use ch_storage::{ImageLayer, LayerId, Storage};
 
 use super::one::{self, Fetched, Unsettled};
 use super::{MOST_LAYERS, Pull, PullError};
@@ -112,7 +112,7 @@ pub(super) fn fetch(pull: &Pull<'_>, layers: &[Planned]) -> Result<Outcome, Pull
                 outcome.unpacked.push(layer.label.clone());
                 let warnings = unsettled.unpacked.warnings.clone();
                 outcome.warnings.extend(about(layer, warnings));
-                settle(pull, layer, unsettled, &ids)?
+                settle(pull.storage, layer, unsettled, &ids)?
             }
         };
         outcome.layers.push(ImageLayer {
@@ -183,8 +183,8 @@ fn held<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Adjusts a layer to those below it and publishes it.
-fn settle(
-    pull: &Pull<'_>,
+pub(super) fn settle(
+    storage: &Storage,
     layer: &Planned,
     unsettled: Box<Unsettled>,
     below: &[LayerId],
@@ -197,7 +197,7 @@ fn settle(
     } = *unsettled;
     let mut lower = Vec::new();
     for id in below.iter().rev() {
-        if let Some(layer) = pull.storage.layers().get(id)? {
+        if let Some(layer) = storage.layers().get(id)? {
             lower.push(layer.files()?);
         }
     }

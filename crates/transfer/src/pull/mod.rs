@@ -8,6 +8,7 @@ mod directory;
 mod error;
 mod layers;
 mod one;
+mod restore;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use ch_storage::{Draft, ImageLayer, ImageOrigin, ImageRecord, Storage};
 use crate::event::{Event, LayerLabel};
 pub use directory::{DirectoryError, Flattened, pull_directory};
 pub use error::{LayerDownloadError, PullError};
+pub use restore::restore;
 
 /// Indexes may name indexes so deep.
 const DEEPEST_INDEX: usize = 4;

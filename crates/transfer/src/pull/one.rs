@@ -8,7 +8,7 @@ use ch_layer::{Destination, UnpackError, Unpacked};
 use ch_linux::tree::Directory;
 use ch_oci::{Digest, RemoteReference};
 use ch_registry::Blob;
-use ch_storage::{BlobDraft, Draft, Key, LayerId, PublishError};
+use ch_storage::{BlobDraft, Draft, Key, LayerId, PublishError, Storage};
 
 use super::error::Received;
 use super::layers::Planned;
@@ -69,11 +69,20 @@ pub(super) fn fetch(
     let unpacked = match stored {
         Some(file) => {
             tell(pull.tell, &layer.label, LayerEvent::Existing);
-            unpack(pull, layer, &draft, Stopping { input: file, stop })?
+            let input = Stopping { input: file, stop };
+            unpack(pull.place(), &layer.label, &draft, input)?
         }
         None => download(pull, layer, &draft, stop)?,
     };
-    let (files, unpacked) = unpacked;
+    publish_layer(layer, draft, unpacked)
+}
+
+/// Publishes a layer, unless it has to be adjusted first.
+pub(super) fn publish_layer(
+    layer: &Planned,
+    draft: Draft,
+    (files, unpacked): (Directory, Unpacked),
+) -> Result<Fetched, PullError> {
     if unpacked.diff_id != layer.diff_id {
         let LayerLabel { index, count, .. } = layer.label;
         return Err(PullError::DiffId {
@@ -137,7 +146,7 @@ fn download(
             told: 0,
         },
     };
-    let unpacked = unpack(pull, layer, draft, input)?;
+    let unpacked = unpack(pull.place(), &layer.label, draft, input)?;
     publish(copy, &layer.blob.digest)?;
     tell(pull.tell, &layer.label, LayerEvent::Downloaded { total });
     Ok(unpacked)
@@ -154,25 +163,41 @@ fn publish(copy: BufWriter<BlobDraft<'_>>, digest: &Digest) -> Result<(), PullEr
     Ok(blob.publish(digest)?)
 }
 
-fn unpack(
-    pull: &Pull<'_>,
-    layer: &Planned,
+/// Where layers are unpacked, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) storage: &'a Storage,
+    pub(super) unpack: &'a ch_layer::Options,
+}
+
+impl Pull<'_> {
+    fn place(&self) -> Place<'_> {
+        Place {
+            storage: self.storage,
+            unpack: &self.options.unpack,
+        }
+    }
+}
+
+pub(super) fn unpack(
+    place: Place<'_>,
+    label: &LayerLabel,
     draft: &Draft,
     input: impl Read + Send,
 ) -> Result<(Directory, Unpacked), PullError> {
-    let place = draft.layer()?;
+    let made = draft.layer()?;
     let destination = Destination {
-        files: place.files.as_fd(),
-        beside: place.directory.as_fd(),
+        files: made.files.as_fd(),
+        beside: made.directory.as_fd(),
     };
-    match ch_layer::unpack(input, destination, &pull.options.unpack) {
-        Ok(unpacked) => Ok((place.files, unpacked)),
-        Err(error) => Err(explain(pull, &layer.label, error)),
+    match ch_layer::unpack(input, destination, place.unpack) {
+        Ok(unpacked) => Ok((made.files, unpacked)),
+        Err(error) => Err(explain(place.storage, label, error)),
     }
 }
 
 /// Whose fault it is.
-fn explain(pull: &Pull<'_>, label: &LayerLabel, error: UnpackError) -> PullError {
+fn explain(storage: &Storage, label: &LayerLabel, error: UnpackError) -> PullError {
     let LayerLabel { index, count, .. } = *label;
     let error = match error {
         UnpackError::Read(error) => match error.downcast::<ch_registry::BlobError>() {
@@ -190,7 +215,7 @@ fn explain(pull: &Pull<'_>, label: &LayerLabel, error: UnpackError) -> PullError
     };
     if error.is_no_space() {
         return PullError::NoSpace {
-            directory: pull.storage.path().to_owned(),
+            directory: storage.path().to_owned(),
             source: error,
         };
     }

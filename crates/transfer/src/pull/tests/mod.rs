@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 
 use ch_oci::{Digest, Platform, RegistryDefaults, Wanted, media_type};
 use ch_registry::{Client, Retries};
-use ch_test_support::Registry;
+use ch_test_support::{Registry, listing};
 
 use super::*;
 use crate::tests::{Lines, Place, full_text, reference};
@@ -341,6 +341,40 @@ fn layers_are_settled_on_those_below() {
         0,
         "V-tar-76"
     );
+}
+
+#[test]
+fn lost_layers_are_unpacked_again_where_their_blobs_are() {
+    let registry = Registry::start();
+    let lower = archive(&[Directory("tmp/", 0o1777), File("etc/passwd", "root")]);
+    let upper = archive(&[File("tmp/x", ""), HardLink("copy", "etc/passwd")]);
+    let image = Image::new(&[lower, upper]);
+    image.put(&registry, "app");
+    let place = Place::new();
+    lines(&place, "app", &options(&registry));
+    let files = [place.files("app", 0), place.files("app", 1)];
+    let trees = || {
+        files.each_ref().map(|files| {
+            let mut tree = listing(files);
+            // No member says what the root is like: its time is that of the unpacking.
+            tree.remove(std::path::Path::new(""));
+            tree
+        })
+    };
+    let pulled = trees();
+    let again = || {
+        for files in &files {
+            fs::remove_dir_all(files.parent().unwrap()).unwrap();
+        }
+        // What was there is known for as long as a storage directory is open.
+        let storage = place.storage();
+        let record = storage.images().get(&reference("app")).unwrap().unwrap();
+        restore(&storage, &record).unwrap()
+    };
+    assert!(again());
+    assert_eq!(trees(), pulled);
+    fs::remove_dir_all(place.directory.path().join("storage/blobs")).unwrap();
+    assert!(!again());
 }
 
 #[test]
