@@ -81,6 +81,8 @@ impl Image {
     pub(super) fn lease(&self) -> Result<Option<OwnedFd>, Failure> {
         match self {
             Self::Stored { record, storage } => {
+                // Only the record knows whose layer it is and what helps.
+                storage.images().check_layers(record).map_err(advised)?;
                 let lease = storage.lease(&record.layer_ids())?;
                 Ok(lease.into_descriptor())
             }

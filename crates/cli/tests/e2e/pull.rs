@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ch_test_support::{
-    Access, Entry, ImageLayout, Registry, TestEnv, Transport, listing, run_tool, small_root,
+    Access, Entry, ImageLayout, Outcome, Registry, TestEnv, Transport, listing, run_tool,
+    small_root,
 };
 
 use crate::{put_debian, using};
@@ -117,6 +118,30 @@ fn pulling_without_cache_downloads_everything_again() {
     let again = env.image(["pull", "small:1"]).success();
     again.complains(downloads);
     assert_eq!(listing(&env.storage().join("layers")), pulled);
+}
+
+#[test]
+fn lost_layers_are_named_and_made_again_from_their_blobs() {
+    let registry = Registry::start();
+    let env = using(&registry);
+    put_small(&registry, &env);
+    env.image(["pull", "small:1"]).success();
+    drop(registry);
+    env.write("context/Dockerfile", "FROM small:1\nRUN true\n");
+    let lose = |what| run_tool("rm", &["-r", text(&env.storage().join(what))]);
+    let run = ["small:1", "--", "echo", "it runs"];
+    let told = |outcome: Outcome| {
+        outcome
+            .complains("is missing, needed by small:1\n")
+            .complains("hint: pull or build again: small:1\n");
+    };
+    lose("layers");
+    told(env.ch_run(run).exits(31));
+    env.image(["build", "context"]).success();
+    env.ch_run(run).success().prints("it runs\n");
+    lose("layers");
+    lose("blobs");
+    told(env.image(["build", "context"]).exits(1));
 }
 
 #[test]
