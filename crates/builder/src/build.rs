@@ -16,8 +16,8 @@ use crate::{Event, Options};
 
 /// What a build needs to work at all.
 pub struct Context<'a> {
-    /// Where images, layers and states are.
-    pub storage: &'a Storage,
+    /// Where images, layers and states are; `None`: nowhere yet, and a dry run makes no place for them.
+    pub storage: Option<&'a Storage>,
     /// This program, to start the processes of a step; nothing is started while all steps hit.
     pub executable: &'a Executable,
     /// Pulls a base image that is not in the storage directory.
@@ -26,6 +26,14 @@ pub struct Context<'a> {
     pub stop: &'a Stop,
     /// Takes what `RUN` commands write; `None`: it goes where that of this process goes.
     pub output: Option<&'a TakeOutput<'a>>,
+}
+
+impl Context<'_> {
+    /// Where something is to be made.
+    pub(crate) fn storage(&self) -> &Storage {
+        self.storage
+            .expect("only a dry run does without, and makes nothing")
+    }
 }
 
 /// Brings an image into the storage directory.
@@ -50,6 +58,8 @@ pub fn check(file: &File, options: &Options) -> Result<(), BuildError> {
 }
 
 /// Builds the last stage of `file` and stores it under the names of `options`.
+///
+/// Anything but a dry run needs `context.storage`.
 ///
 /// A failing step leaves the states of the steps before it, and the image that had the name before.
 pub fn build(

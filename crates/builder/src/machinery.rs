@@ -47,7 +47,7 @@ impl<'a> Machinery<'a> {
         layers: &[LayerId],
         points: &[MountPoint],
     ) -> Result<Workspace, BuildError> {
-        let lease = self.context.storage.lease(layers);
+        let lease = self.context.storage().lease(layers);
         let lease = lease.map_err(Problem::files("can't mount the image"))?;
         self.lease.replace(Some(lease));
         let mut places = MountPoints::none();
@@ -63,7 +63,7 @@ impl<'a> Machinery<'a> {
                 places.add(&point.path, kind);
             }
         }
-        let prepared = ch_rootfs::prepare(self.context.storage, self.mounter()?, layers, &places);
+        let prepared = ch_rootfs::prepare(self.context.storage(), self.mounter()?, layers, &places);
         prepared.map_err(|error: PrepareError| {
             let hint = error.hint().map(str::to_owned);
             let error = BuildError::from(Problem::files("can't mount the image")(error));
@@ -156,7 +156,7 @@ impl<'a> Machinery<'a> {
         if let Some(mounter) = self.mounter.get() {
             return Ok(mounter);
         }
-        let spawned = Mounter::spawn(self.context.executable, self.context.storage);
+        let spawned = Mounter::spawn(self.context.executable, self.context.storage());
         let mounter = spawned.map_err(|error| {
             let hint = error.hint().map(str::to_owned);
             BuildError::from(Problem::Mounter(error)).with_any_hint(hint)

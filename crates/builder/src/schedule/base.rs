@@ -74,13 +74,16 @@ impl Schedule<'_> {
     }
 
     fn find(&self, reference: &Reference) -> Result<Option<ImageRecord>, BuildError> {
-        let found = self.context.storage.images().get(reference);
+        let Some(storage) = self.context.storage else {
+            return Ok(None);
+        };
+        let found = storage.images().get(reference);
         found.map_err(|error| record::base_error(reference, error.hint(), error))
     }
 
     /// Makes sure that the layers of `image` are there. Those that are lost are unpacked again where that can be.
     fn require_layers(&self, reference: &Reference, image: &ImageRecord) -> Result<(), BuildError> {
-        let storage = self.context.storage;
+        let storage = self.context.storage();
         match storage.images().check_layers(image) {
             Err(RecordError::LayerMissing { .. }) if !self.options.dry_run => {}
             checked => {

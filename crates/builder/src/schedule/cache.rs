@@ -55,7 +55,7 @@ impl Schedule<'_> {
         // Whoever comes second waits here and finds the other's result.
         let mut once = None;
         if cached.is_none() && self.options.cache != Cache::Disabled {
-            let lock = self.context.storage.once(&Key::State(&step.state));
+            let lock = self.context.storage().once(&Key::State(&step.state));
             once = Some(lock.map_err(Problem::files("can't lock the build cache"))?);
             cached = if may_read {
                 self.cached(&step.state)?
@@ -84,7 +84,10 @@ impl Schedule<'_> {
     }
 
     fn cached(&self, state: &StateId) -> Result<Option<Outcome>, BuildError> {
-        let found = self.context.storage.states().get(state);
+        let Some(storage) = self.context.storage else {
+            return Ok(None);
+        };
+        let found = storage.states().get(state);
         let found = found.map_err(Problem::files("can't read the build cache"))?;
         Ok(found.map(|record| Outcome {
             layers: record.layers,
@@ -105,7 +108,7 @@ impl Schedule<'_> {
             self.machinery.commit(workspace)
         };
         let layer = if step.repeatable {
-            self.context.storage.with_space(perform)?
+            self.context.storage().with_space(perform)?
         } else {
             perform()?
         };
@@ -119,7 +122,7 @@ impl Schedule<'_> {
                 layers: layers.clone(),
                 created,
             };
-            let put = self.context.storage.states().put(&step.state, &record);
+            let put = self.context.storage().states().put(&step.state, &record);
             put.map_err(Problem::files("can't write the build cache"))?;
         }
         Ok(Outcome { layers, created })

@@ -69,7 +69,7 @@ impl<'a> Schedule<'a> {
         if let Some(sources) = &self.sources
             && !self.options.dry_run
         {
-            sources.save(self.context.storage);
+            sources.save(self.context.storage());
         }
         result
     }
@@ -86,7 +86,7 @@ impl<'a> Schedule<'a> {
         let image = if self.options.dry_run {
             None
         } else {
-            Some(record::store(self.context.storage, self.options, stage)?)
+            Some(record::store(self.context.storage(), self.options, stage)?)
         };
         if self.modified > 0 {
             let mode = self.options.emulation.name();

@@ -23,7 +23,7 @@ pub(crate) struct Sources {
 
 impl Sources {
     /// Opens the directory `path`.
-    pub(crate) fn open(path: &Path, storage: &Storage) -> Result<Self, Problem> {
+    pub(crate) fn open(path: &Path, storage: Option<&Storage>) -> Result<Self, Problem> {
         let root = Root::open(path).map_err(|source| Problem::Context {
             path: path.display().to_string(),
             source,

@@ -180,7 +180,7 @@ impl Fixture {
         let transcript = RefCell::new(String::new());
         let output = RefCell::new(String::new());
         let context = Context {
-            storage: &self.storage,
+            storage: Some(&self.storage),
             executable,
             pull: &|_| Err(PullError::ArchitectureUnaware),
             stop: &self.stop,

@@ -222,6 +222,12 @@ fn parse_only_and_dry_run_change_nothing() {
         .prints("");
     env.image(["build", "--dry-run", "context"]).success();
     env.image(["list"]).success().prints("base\n");
+    let nowhere = empty();
+    nowhere.write("context/Dockerfile", "FROM base\nCOPY x /x\nRUN true\n");
+    nowhere.write("context/x", "");
+    let told = nowhere.image(["build", "--dry-run", "context"]).success();
+    told.complains("  1. FROM base\n  2. COPY x /x\n  3. RUN true\n");
+    assert!(!nowhere.storage().exists());
     env.write("context/Dockerfile", "FROM\n");
     env.image(["build", "--parse-only", "context"])
         .exits(1)

@@ -153,16 +153,23 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     }
 
     let puller = Puller::new(context)?;
-    let storage = context.storage()?;
+    let storage = if options.dry_run {
+        context.existing_storage()?
+    } else {
+        Some(context.storage()?)
+    };
     let executable = Executable::current()?;
     let stop = Arc::new(Stop::new()?);
     context.interrupt.tell(Arc::clone(&stop));
-    let pull = |image: &Reference| puller.pull(image, None, None, &storage).map(drop);
+    let pull = |image: &Reference| {
+        let storage = storage.as_ref().expect("a dry run pulls nothing");
+        puller.pull(image, None, None, storage).map(drop)
+    };
     let output = RunOutput::new(&context.terminal);
     let take = |stream, bytes: &[u8]| output.take(stream, bytes);
     let built = ch_builder::build(
         &ch_builder::Context {
-            storage: &storage,
+            storage: storage.as_ref(),
             executable: &executable,
             pull: &pull,
             stop: &stop,
@@ -174,8 +181,10 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     );
     output.finish();
     if built.is_err() {
-        if context.interrupt.has_come() {
-            clear_away(&storage, &context.terminal);
+        if let Some(storage) = &storage
+            && context.interrupt.has_come()
+        {
+            clear_away(storage, &context.terminal);
         }
         context.interrupt.die_if_interrupted(&context.terminal);
         // A command may have written to our own standard output and died of that.
@@ -184,7 +193,9 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         }
     }
     let built = built.map_err(advised)?;
-    storage.commit()?;
+    if let Some(storage) = &storage {
+        storage.commit()?;
+    }
     if built.image.is_some() {
         report_further_names(&options, built.instructions, &context.terminal);
     }
