@@ -99,9 +99,14 @@ impl Writer<'_> {
             Kind::File => Some(operand.open().map_err(reading(&operand.path))?),
             _ => None,
         };
+        // Its other names are none of the copy's.
+        let status = Status {
+            links: 1,
+            ..operand.status
+        };
         let source = Source {
             object: object.as_ref(),
-            status: &operand.status,
+            status: &status,
         };
         self.object(&source, &operand.path, directory, &path, name)
     }

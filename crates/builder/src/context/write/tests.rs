@@ -363,16 +363,20 @@ fn what_is_there_already_is_not_touched() {
         directory.path().join("context"),
         directory.path().join("image"),
     );
-    plant(&from, &["d/e/f", "d/e/l -> f"]);
+    plant(&from, &["d/e/f", "d/e/l -> f", "g"]);
+    // A file that was named has one name in the image, however many in the context.
+    fs::hard_link(from.join("g"), from.join("h")).unwrap();
     plant(&to, &["x/"]);
     copy_into(&from, &to, "/", &["d", "/x"]).unwrap();
+    copy_into(&from, &to, "/", &["g", "/x/g"]).unwrap();
     let inodes = || {
-        ["x/e", "x/e/f", "x/e/l"].map(|n| {
+        ["x/e", "x/e/f", "x/e/l", "x/g"].map(|n| {
             let metadata = fs::symlink_metadata(to.join(n)).unwrap();
             (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
         })
     };
     let before = inodes();
     copy_into(&from, &to, "/", &["d", "/x"]).unwrap();
+    copy_into(&from, &to, "/", &["g", "/x/g"]).unwrap();
     assert_eq!(inodes(), before, "V-hw-6");
 }
