@@ -43,6 +43,12 @@ impl SyscallError {
     }
 }
 
+/// Flags as the kernel names them, which is `prefix` before each of `names`.
+pub(crate) fn flags<T>(prefix: &str, names: impl Iterator<Item = (&'static str, T)>) -> String {
+    let names: Vec<String> = names.map(|(name, _)| format!("{prefix}{name}")).collect();
+    names.join("|")
+}
+
 /// `text` without the error number that `std` puts behind the kernel's words.
 pub fn without_number(mut text: String) -> String {
     if let Some(at) = text.rfind(" (os error ").filter(|_| text.ends_with(')')) {

@@ -48,10 +48,21 @@ fn flock(file: impl AsFd, operation: FlockOperation) -> Result<(), SyscallError>
         match rustix::fs::flock(&file, operation) {
             Err(Errno::INTR) => {}
             other => {
-                return other
-                    .map_err(|errno| SyscallError::new("flock", format!("{operation:?}"), errno));
+                return other.map_err(|errno| SyscallError::new("flock", named(operation), errno));
             }
         }
+    }
+}
+
+/// As the kernel names it.
+fn named(operation: FlockOperation) -> &'static str {
+    match operation {
+        FlockOperation::LockShared => "LOCK_SH",
+        FlockOperation::LockExclusive => "LOCK_EX",
+        FlockOperation::Unlock => "LOCK_UN",
+        FlockOperation::NonBlockingLockShared => "LOCK_SH|LOCK_NB",
+        FlockOperation::NonBlockingLockExclusive => "LOCK_EX|LOCK_NB",
+        FlockOperation::NonBlockingUnlock => "LOCK_UN|LOCK_NB",
     }
 }
 
@@ -163,6 +174,13 @@ mod tests {
         assert!(try_lock_existing(&directory, name).unwrap().is_none());
         drop(held);
         assert!(lock_name(&directory, name, None).unwrap().is_some());
+    }
+
+    #[test]
+    fn failed_locks_are_told_as_the_kernel_names_them() {
+        let nowhere = crate::mount::open_place(std::path::Path::new("/")).unwrap();
+        let error = try_lock(nowhere, Sharing::Shared).unwrap_err();
+        assert_eq!(error.to_string(), "flock(LOCK_SH|LOCK_NB)");
     }
 
     #[test]

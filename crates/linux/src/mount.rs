@@ -19,6 +19,7 @@ use rustix::mount::{
 pub use rustix::mount::MountAttrFlags as Attributes;
 
 use crate::SyscallError;
+use crate::error::flags;
 
 /// Whether an operation covers the mounts below too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +41,12 @@ pub enum Propagation {
 
 /// Sets the propagation of all mounts of this namespace.
 pub fn set_propagation(propagation: Propagation) -> Result<(), SyscallError> {
-    let kind = match propagation {
-        Propagation::Slave => MountPropagationFlags::DOWNSTREAM,
-        Propagation::Private => MountPropagationFlags::PRIVATE,
+    let (kind, name) = match propagation {
+        Propagation::Slave => (MountPropagationFlags::DOWNSTREAM, "MS_SLAVE"),
+        Propagation::Private => (MountPropagationFlags::PRIVATE, "MS_PRIVATE"),
     };
-    let flags = kind | MountPropagationFlags::REC;
-    rustix::mount::mount_change("/", flags)
-        .map_err(|errno| SyscallError::new("mount", format!("\"/\", {flags:?}"), errno))
+    rustix::mount::mount_change("/", kind | MountPropagationFlags::REC)
+        .map_err(|errno| SyscallError::new("mount", format!("\"/\", MS_REC|{name}"), errno))
 }
 
 /// A file system that is being configured: `fsopen(2)`.
@@ -90,7 +90,10 @@ impl FileSystem {
         rustix::mount::fsconfig_create(&self.context)
             .map_err(|errno| self.failed("FSCONFIG_CMD_CREATE", "", errno))?;
         rustix::mount::fsmount(&self.context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(
-            |errno| SyscallError::new("fsmount", format!("{:?}, {attributes:?}", self.kind), errno),
+            |errno| {
+                let attributes = flags("", attributes.iter_names());
+                SyscallError::new("fsmount", format!("{:?}, {attributes}", self.kind), errno)
+            },
         )
     }
 
@@ -137,8 +140,10 @@ pub fn clone(source: impl AsFd, depth: Depth) -> Result<OwnedFd, SyscallError> {
     if depth == Depth::Recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    rustix::mount::open_tree(&source, "", flags)
-        .map_err(|errno| SyscallError::new("open_tree", describe(&source, flags), errno))
+    rustix::mount::open_tree(&source, "", flags).map_err(|errno| {
+        let arguments = describe(&source, flags.iter_names());
+        SyscallError::new("open_tree", arguments, errno)
+    })
 }
 
 /// Puts a detached mount onto what `target` refers to, be it a symbolic link itself.
@@ -146,8 +151,10 @@ pub fn clone(source: impl AsFd, depth: Depth) -> Result<OwnedFd, SyscallError> {
 /// Afterwards `target` still refers to what is covered, `mount` to what covers it.
 pub fn attach(mount: impl AsFd, target: impl AsFd) -> Result<(), SyscallError> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    rustix::mount::move_mount(&mount, "", &target, "", flags)
-        .map_err(|errno| SyscallError::new("move_mount", describe(&target, flags), errno))
+    rustix::mount::move_mount(&mount, "", &target, "", flags).map_err(|errno| {
+        let arguments = describe(&target, flags.iter_names());
+        SyscallError::new("move_mount", arguments, errno)
+    })
 }
 
 /// Makes a mount read-only.
@@ -203,10 +210,10 @@ fn set_attributes(mount: BorrowedFd<'_>, set: u64, depth: Depth) -> Result<(), S
 /// Read-only by remounting, with the flags that the mount was inherited with.
 fn remount_read_only(mount: BorrowedFd<'_>) -> Result<(), SyscallError> {
     let failed = |call| move |errno| SyscallError::new(call, "", errno);
-    let present = rustix::fs::fstatvfs(mount)
+    let before = rustix::fs::fstatvfs(mount)
         .map_err(failed("fstatvfs"))?
         .f_flag;
-    let mut flags = MountFlags::BIND | MountFlags::RDONLY;
+    let mut wanted = MountFlags::BIND | MountFlags::RDONLY;
     for (found, keep) in [
         (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
         (StatVfsMountFlags::NODEV, MountFlags::NODEV),
@@ -215,12 +222,14 @@ fn remount_read_only(mount: BorrowedFd<'_>) -> Result<(), SyscallError> {
         (StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
         (StatVfsMountFlags::RELATIME, MountFlags::RELATIME),
     ] {
-        if present.contains(found) {
-            flags |= keep;
+        if before.contains(found) {
+            wanted |= keep;
         }
     }
-    rustix::mount::mount_remount(own_path(mount), flags, c"")
-        .map_err(|errno| SyscallError::new("mount", format!("MS_REMOUNT, {flags:?}"), errno))
+    rustix::mount::mount_remount(own_path(mount), wanted, c"").map_err(|errno| {
+        let kept = flags("MS_", wanted.iter_names());
+        SyscallError::new("mount", format!("MS_REMOUNT|{kept}"), errno)
+    })
 }
 
 /// Mounts a file system the old way: `mount(2)` with its page of options.
@@ -269,10 +278,10 @@ pub(crate) fn own_path(descriptor: BorrowedFd<'_>) -> String {
 }
 
 /// A descriptor and flags as an error shows them: the file's name is worth more than its number.
-fn describe(descriptor: &impl AsFd, flags: impl std::fmt::Debug) -> String {
-    let name = std::fs::read_link(own_path(descriptor.as_fd()));
-    name.map_or_else(
-        |_| format!("{flags:?}"),
-        |name| format!("{name:?}, {flags:?}"),
-    )
+fn describe<T>(descriptor: &impl AsFd, names: impl Iterator<Item = (&'static str, T)>) -> String {
+    let flags = flags("", names);
+    match std::fs::read_link(own_path(descriptor.as_fd())) {
+        Ok(name) => format!("{name:?}, {flags}"),
+        Err(_) => flags,
+    }
 }

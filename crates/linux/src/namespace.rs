@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::SyscallError;
+use crate::error::flags;
 
 /// Kinds of namespaces, as one set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Kinds {
 pub fn unshare(kinds: Kinds) -> Result<(), SyscallError> {
     // SAFETY: `Kinds` cannot hold CLONE_FILES, so descriptors stay shared among threads.
     unsafe { rustix::thread::unshare_unsafe(kinds.0) }
-        .map_err(|errno| SyscallError::new("unshare", format!("{:?}", kinds.0), errno))
+        .map_err(|errno| SyscallError::new("unshare", flags("CLONE_", kinds.0.iter_names()), errno))
 }
 
 /// Joins the user namespace that `namespace` refers to; the process has all capabilities in it.

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_namespace_refused_for_no_known_reason_is_still_named() {
         let expected = Diagnosis::plain("can't create a user namespace");
-        assert_eq!(of_namespace("unshare(NEWUSER)", None), expected);
+        assert_eq!(of_namespace("unshare(CLONE_NEWUSER)", None), expected);
     }
 
     #[test]

@@ -188,7 +188,7 @@ mod tests {
         assert!(!is_no_space(&Outer(call("clone3", NO_SPACE).into())));
         // What the mounter process was told reaches us as a text and a number.
         #[derive(Debug, thiserror::Error)]
-        #[error("unshare(NEWUSER)")]
+        #[error("unshare(CLONE_NEWUSER)")]
         struct Told(#[source] io::Error);
         assert!(!is_no_space(&Told(io::Error::from_raw_os_error(NO_SPACE))));
     }

@@ -1,10 +1,11 @@
 use super::*;
+use crate::namespace;
 
 /// Where the surroundings differ from an ordinary machine's, what failed there, and what is said; nothing,
 /// if no row fits.
 type Row = (fn(&mut Surroundings), &'static str, i32, &'static str);
 
-const UNSHARE: &str = "unshare(NEWUSER | NEWNS)";
+const UNSHARE: &str = "unshare(CLONE_NEWNS|CLONE_NEWUSER)";
 const MAP: &str = r#"write(/proc/self/uid_map, "0 1000 1")"#;
 const MOUNT: &str = r#"mount("/")"#;
 
@@ -79,6 +80,14 @@ fn hints_name_what_is_to_be_changed() {
         surroundings.by_own_mode().hint.unwrap(),
         "chmod a+r /opt/bin/ch-run"
     );
+}
+
+#[test]
+fn rows_are_fed_what_is_really_said() {
+    // Refused to a process with several threads, which tests have.
+    let kinds = namespace::Kinds::USER.and(namespace::Kinds::MOUNT);
+    let refused = namespace::unshare(kinds).unwrap_err();
+    assert_eq!(refused.to_string(), UNSHARE);
 }
 
 #[test]
