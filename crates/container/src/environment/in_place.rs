@@ -59,9 +59,9 @@ impl InPlaceEnvironment {
             (Err(error), Some(config)) if error.kind() == io::ErrorKind::NotFound => {
                 Ok((config.clone(), false))
             }
-            (Err(source), _) => Err(EnvironmentError::Open {
+            (Err(cause), _) => Err(EnvironmentError::Open {
                 path: path.to_owned(),
-                source,
+                cause,
             }),
         }
     }

@@ -44,12 +44,12 @@ pub enum EnvironmentError {
         place: String,
     },
     /// A file that can't be read.
-    #[error("can't open: {}: {}", path.display(), reason(source))]
+    #[error("can't open: {}: {}", path.display(), reason(cause))]
     Open {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
+        /// What the kernel said; it is in the text already, so it is no `source`.
+        cause: io::Error,
     },
     /// A pattern without a character.
     #[error("--unset-env: GLOB must have non-zero length")]
@@ -74,9 +74,9 @@ impl Edit {
             return parse(argument.as_bytes(), place).map(|one| Self::Set(vec![one]));
         }
         let path = Path::new(argument);
-        let content = std::fs::read(path).map_err(|source| EnvironmentError::Open {
+        let content = std::fs::read(path).map_err(|cause| EnvironmentError::Open {
             path: path.to_owned(),
-            source,
+            cause,
         })?;
         parse_file(&content, path, separator).map(Self::Set)
     }

@@ -100,7 +100,10 @@ fn what_is_no_assignment_is_named_by_file_and_line() {
 fn arguments_that_cannot_be_used_say_why() {
     let message = |argument: &str| {
         let edit = Edit::set(Some(argument.as_ref()), Separator::Newline);
-        edit.expect_err("not usable").to_string()
+        let error = edit.expect_err("not usable");
+        let cause = std::error::Error::source(&error);
+        assert!(cause.is_none(), "{argument}: {cause:?} is said twice");
+        error.to_string()
     };
     assert_eq!(message("=x"), "can't parse variable: empty name: =x");
     assert_eq!(
