@@ -85,36 +85,9 @@ fn logging(fail: bool, context: &Context) -> Done {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use super::*;
     use crate::command::common::Common;
     use crate::environment::{CH_LOG_FILE, Environment};
     use crate::terminal::Terminal;
-
-    #[test]
-    fn v_cmd_12_a_log_file_holds_what_standard_error_would_and_verbose_lines() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("f");
-        let environment: Environment = [(CH_LOG_FILE, file.as_os_str())].into_iter().collect();
-        let common = Common::default();
-        let terminal = Arc::new(Terminal::open(&common.settings(&environment)).unwrap());
-        let context = Context {
-            environment,
-            terminal: Arc::clone(&terminal),
-            common,
-            interrupt: Arc::default(),
-            opened: std::sync::OnceLock::new(),
-        };
-
-        let failure = logging(true, &context).unwrap_err();
-        terminal.fail(&failure);
-
-        let expected = "verbose\ninfo\nwarning: warning\nerror: error\n\
-            warning: reprinting 1 warning(s)\nwarning: warning\n\
-            error: the program failed inexplicably\n";
-        assert_eq!(fs::read_to_string(&file).unwrap(), expected);
-    }
 
     #[test]
     fn a_log_that_cannot_be_opened_is_an_error() {

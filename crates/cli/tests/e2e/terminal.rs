@@ -13,7 +13,7 @@ use ch_linux::process::{self, Pid};
 use ch_linux::signal::Signal;
 use ch_test_support::{Access, Registry, TestEnv, Transport};
 
-use crate::{put_debian, using, with_base};
+use crate::{empty, put_debian, using, with_base};
 
 /// Starts `ch-image` with both outputs in pipes.
 fn started(env: &TestEnv, arguments: &[&str]) -> Child {
@@ -348,4 +348,19 @@ fn v_cmd_11_works_without_standard_input_user_and_home() {
     env.image(["delete", "other"]).success();
     env.image(["list"]).success().prints("base\n");
     println!("commands.md §1: V-cmd-11 in {} rows", rows.len());
+}
+
+#[test]
+fn v_cmd_12_a_log_file_leaves_errors_alone_to_standard_error() {
+    let mut env = empty();
+    env.set("CH_LOG_FILE", "f");
+    let outcome = env.image(["gestalt", "logging", "--fail"]).exits(1);
+    let errors = "error: error\nerror: the program failed inexplicably\n";
+    assert_eq!(outcome.stderr, errors);
+    let logged = fs::read_to_string(env.path("f")).unwrap();
+    let expected = "verbose\ninfo\nwarning: warning\nerror: error\n\
+        warning: reprinting 1 warning(s)\nwarning: warning\n\
+        error: the program failed inexplicably\n";
+    assert_eq!(logged, expected);
+    println!("commands.md §1: V-cmd-12");
 }
