@@ -1,7 +1,8 @@
 //! Key locks: what two commands, or two threads, want at the same time is made once.
 //!
 //! Take the lock, look again whether the thing exists, and only then make it. The file `tmp/locks/<kind>-<key>`
-//! is unlinked before the lock is let go. Nobody may wait for a second key while holding one.
+//! is unlinked before the lock is let go. Nobody may wait for a second key while holding one. An image
+//! has none: its layers have, and of two records the last one wins, whole.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -10,23 +11,18 @@ use std::fs::File;
 use ch_linux::SyscallError;
 use ch_linux::lock;
 use ch_linux::tree::Directory;
-use ch_oci::{Digest, Reference};
+use ch_oci::Digest;
 
-use crate::images::record_name;
 use crate::opening::names;
-use crate::{LayerId, StateId, Storage};
+use crate::{StateId, Storage};
 
 /// What is made once.
 #[derive(Debug, Clone, Copy)]
 pub enum Key<'a> {
     /// A blob and what comes of it.
     Blob(&'a Digest),
-    /// A layer.
-    Layer(&'a LayerId),
     /// The result of a build step.
     State(&'a StateId),
-    /// The image of a name.
-    Name(&'a Reference),
 }
 
 /// The name of the lock file.
@@ -36,9 +32,7 @@ impl fmt::Display for Key<'_> {
             Self::Blob(digest) => {
                 write!(f, "blob-{}-{}", digest.algorithm().name(), digest.hex())
             }
-            Self::Layer(id) => write!(f, "layer-{id}"),
             Self::State(id) => write!(f, "state-{id}"),
-            Self::Name(reference) => write!(f, "name-{}", record_name(reference)),
         }
     }
 }

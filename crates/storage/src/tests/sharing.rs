@@ -34,13 +34,17 @@ fn different_keys_do_not_wait_for_each_other() {
     let place = Place::new();
     let storage = place.open();
     let digest = Digest::of(b"x");
-    let name = reference("ex.com/a:1");
-    let layer = LayerId::pulled(&digest);
-    let keys = [Key::Blob(&digest), Key::Layer(&layer), Key::Name(&name)];
+    let id = state_id("other");
+    let keys = [Key::Blob(&digest), Key::State(&id)];
     let held: Vec<_> = keys.iter().map(|key| storage.once(key).unwrap()).collect();
     let names = place.names("tmp/locks");
-    assert_eq!(names.len(), 3);
-    assert_eq!(names[2], "name-ex.com%a+1");
+    assert_eq!(
+        names,
+        [
+            format!("blob-sha256-{}", digest.hex()),
+            format!("state-{id}")
+        ]
+    );
     drop(held);
     assert!(place.names("tmp/locks").is_empty());
 }
