@@ -5,8 +5,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::vec;
 
-use ch_linux::file::{self, Kind, OFlags, Status};
+use ch_linux::file::{self, Entry, Kind, OFlags, Status};
 use ch_linux::tree::Directory;
 use ch_linux::{SyscallError, in_root};
 use ch_ownership::Owner;
@@ -22,6 +23,52 @@ struct Part {
     /// Place of the layer in the stack.
     layer: usize,
     directory: OwnedFd,
+}
+
+/// A merged directory whose content is being copied.
+struct Level {
+    /// The directories that show in it, top first.
+    parts: Vec<Part>,
+    target: Directory,
+    /// Which of the parts is read.
+    at: usize,
+    rest: vec::IntoIter<Entry>,
+    /// Names that a part above the one that is read has.
+    decided: HashSet<OsString>,
+}
+
+impl Level {
+    fn new(parts: Vec<Part>, target: Directory) -> Result<Self, SyscallError> {
+        let rest = file::entries(&parts[0].directory)?.into_iter();
+        Ok(Self {
+            parts,
+            target,
+            at: 0,
+            rest,
+            decided: HashSet::new(),
+        })
+    }
+
+    /// The next name that nothing above has.
+    fn next(&mut self) -> Result<Option<OsString>, SyscallError> {
+        loop {
+            let is_lowest = self.at + 1 == self.parts.len();
+            match self.rest.next() {
+                Some(entry) if self.decided.contains(&entry.name) => {}
+                Some(entry) => {
+                    if !is_lowest {
+                        self.decided.insert(entry.name.clone());
+                    }
+                    return Ok(Some(entry.name));
+                }
+                None if is_lowest => return Ok(None),
+                None => {
+                    self.at += 1;
+                    self.rest = file::entries(&self.parts[self.at].directory)?.into_iter();
+                }
+            }
+        }
+    }
 }
 
 /// A walk in progress.
@@ -58,54 +105,61 @@ impl<'a> Merge<'a> {
                 break;
             }
         }
-        self.content(&parts, self.target)?;
+        if !parts.is_empty() {
+            let target = self.check(self.target.try_clone())?;
+            let top = self.check(Level::new(parts, target))?;
+            self.content(top)?;
+        }
         let owner = self.owner(0);
         self.dress_directory(self.target, root, owner)?;
         Ok(self.found)
     }
 
     /// Copies what is in a merged directory.
-    fn content(&mut self, parts: &[Part], target: &Directory) -> Result<(), FlattenError> {
-        let mut decided: HashSet<OsString> = HashSet::new();
-        for (at, part) in parts.iter().enumerate() {
-            let is_lowest = at + 1 == parts.len();
-            for entry in self.check(file::entries(&part.directory))? {
-                if decided.contains(&entry.name) {
-                    continue;
+    fn content(&mut self, top: Level) -> Result<(), FlattenError> {
+        // No recursion: images may be deeper than a thread's stack.
+        let mut levels = vec![top];
+        while let Some(level) = levels.last_mut() {
+            if let Some(name) = self.check(level.next())? {
+                self.path.push(&name);
+                match self.entry(&level.parts[level.at..], &level.target, &name)? {
+                    Some(inner) => levels.push(inner),
+                    None => drop(self.path.pop()),
                 }
-                self.path.push(&entry.name);
-                self.entry(&parts[at..], target, &entry.name)?;
+                continue;
+            }
+            let done = levels.pop();
+            if let Some(done) = done.filter(|_| !levels.is_empty()) {
+                self.finish(&done)?;
                 self.path.pop();
-                if !is_lowest {
-                    decided.insert(entry.name);
-                }
             }
         }
         Ok(())
     }
 
-    /// Copies `name`, which the first of `parts` has and none above it.
+    /// Copies `name`, which the first of `parts` has and none above it; of a directory only itself, and the
+    /// rest is yet to be done.
     fn entry(
         &mut self,
         parts: &[Part],
         target: &Directory,
         name: &OsStr,
-    ) -> Result<(), FlattenError> {
+    ) -> Result<Option<Level>, FlattenError> {
         let top = &parts[0];
         let status = self.check(file::status_at(&top.directory, name))?;
         if status.kind == Kind::Directory {
-            return self.directory(parts, target, name);
+            return self.directory(parts, target, name).map(Some);
         }
         if self.check(stack::is_whiteout(&top.directory, name, &status))? {
-            return Ok(());
+            return Ok(None);
         }
         if !matches!(status.kind, Kind::File | Kind::Symlink | Kind::Fifo) {
             self.found.left_out += 1;
-            return Ok(());
+            return Ok(None);
         }
         if self.is_linked(top.layer, target, name, &status)? {
             self.found.entries += 1;
-            return Ok(());
+            return Ok(None);
         }
         let extra = match status.kind {
             Kind::File => self.file(top, target, name, &status)?,
@@ -120,23 +174,27 @@ impl<'a> Merge<'a> {
         };
         self.keep(extra);
         self.found.entries += 1;
-        Ok(())
+        Ok(None)
     }
 
-    /// Merges the directories `name`: as many of `parts` as show in it.
+    /// Makes the directory `name`, and begins with what shows in it of as many of `parts` as do.
     fn directory(
         &mut self,
         parts: &[Part],
         target: &Directory,
         name: &OsStr,
-    ) -> Result<(), FlattenError> {
+    ) -> Result<Level, FlattenError> {
         let merged = self.check(enter(parts, name))?;
         let made = self.check(target.make_directory(name, 0o700))?;
-        self.content(&merged, &made)?;
-        let top = &merged[0];
+        self.check(Level::new(merged, made))
+    }
+
+    /// Gives the directory of `level`, whose content is complete, its attributes.
+    fn finish(&mut self, level: &Level) -> Result<(), FlattenError> {
+        let top = &level.parts[0];
         let wanted = self.check(attributes::capture(&top.directory))?;
         let owner = self.owner(top.layer);
-        self.dress_directory(&made, &wanted, owner)?;
+        self.dress_directory(&level.target, &wanted, owner)?;
         self.found.entries += 1;
         Ok(())
     }

@@ -451,3 +451,16 @@ fn only_what_is_missing_is_furnished() {
     assert!(fs::metadata(root.join("mnt")).unwrap().is_file());
     assert!(fs::metadata(root.join("dev")).unwrap().is_dir());
 }
+
+#[test]
+fn depth_needs_no_stack() {
+    let mut fixture = Fixture::new();
+    let deep: PathBuf = ["d"; 300].iter().collect();
+    fixture.layer(|root| put(root, &[(deep.join("f").to_str().unwrap(), "x")]));
+    let thread = std::thread::Builder::new().stack_size(128 << 10);
+    std::thread::scope(|scope| {
+        let flattened = thread.spawn_scoped(scope, || fixture.flatten()).unwrap();
+        assert_eq!(flattened.join().unwrap().entries, 301);
+    });
+    assert_eq!(fs::read(fixture.root().join(deep).join("f")).unwrap(), b"x");
+}
