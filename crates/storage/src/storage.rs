@@ -61,6 +61,9 @@ impl Storage {
         }
         let storage = Self::of(opened, options)?;
         storage.check_modes()?;
+        if !storage.inner.options.locking {
+            DirectoryLock::require_support(&storage.inner.root)?;
+        }
         storage.sweep().map_err(failed)?;
         Ok(storage)
     }

@@ -184,6 +184,34 @@ fn damaged_record_is_told_of_deleted_and_replaced() {
 }
 
 #[test]
+fn storage_without_locks_is_told_so_by_every_command_that_writes() {
+    let env = with_base();
+    let program = env.root().join("bin/ch-image").display().to_string();
+    let without = |arguments: &[&str]| {
+        let words = ["-f", "-o", "calls", "-e", "inject=flock:error=ENOLCK"];
+        env.run("strace", words.iter().chain([&&*program]).chain(arguments))
+    };
+    let told = format!(
+        "error: not yet supported: file system of {} has no locks\n",
+        env.storage().display()
+    );
+    env.write("context/Dockerfile", "FROM base\nRUN true\n");
+    for arguments in [
+        &["list"][..],
+        &["import", "base", "new"],
+        &["--no-lock", "import", "base", "new"],
+        &["--no-lock", "build", "context"],
+        &["--no-lock", "delete", "base"],
+    ] {
+        without(arguments)
+            .exits(1)
+            .complains(&told)
+            .complains("hint: name a directory on another file system");
+    }
+    without(&["--no-lock", "list"]).success().prints("base\n");
+}
+
+#[test]
 fn read_only_storage_directory_is_read_and_named_when_it_should_be_written() {
     let env = with_base();
     env.write("context/Dockerfile", "FROM base\nLABEL a=b\n");

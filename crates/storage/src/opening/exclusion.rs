@@ -41,6 +41,15 @@ impl DirectoryLock {
         Ok(Some(Self { _file: file }))
     }
 
+    /// Makes sure that the file system has locks: who works below `tmp/` needs them, whatever the options say.
+    pub(crate) fn require_support(root: &Directory) -> Result<(), OpenError> {
+        let tried = root
+            .ensure_directory(names::TMP)
+            .and_then(|tmp| tmp.ensure_file(names::LOCK))
+            .and_then(|file| lock::try_lock(file, Sharing::Shared));
+        tried.map(drop).map_err(failed(root.path()))
+    }
+
     /// The file to lock, without making it.
     pub(crate) fn existing(root: &Directory) -> Result<Option<File>, SyscallError> {
         match root.try_directory(names::TMP)? {
