@@ -3,11 +3,12 @@
 
 use std::ffi::CStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use ch_linux::SyscallError;
-use ch_linux::namespace::{self, Kinds};
+use ch_linux::namespace::{self, Identity, Kinds};
 use ch_linux::process::{self, Fork};
 use ch_linux::reexec::{Invocation, Program};
 use ch_linux::signal::{self, Signal};
@@ -57,7 +58,7 @@ fn start(request: &[u8], descriptors: Vec<OwnedFd>, channel: &Channel) -> Result
         })?;
     // ^Z halts the command, by an order; its keepers must be able to let it go on.
     signal::block(&[Signal::TERMINAL_STOP]);
-    namespace::join_user(&user_namespace).map_err(|error| SetUpError::UserNamespace {
+    enter_user_namespace(&user_namespace).map_err(|error| SetUpError::UserNamespace {
         cause: error.into(),
     })?;
     drop(user_namespace);
@@ -83,6 +84,26 @@ pub(crate) fn could_not_start(process: &str, error: SyscallError) -> SetUpError 
         process: process.to_owned(),
         cause: error.into(),
     }
+}
+
+/// The builder's user namespace; where joining is forbidden, as by some containers' seccomp profiles, one of
+/// our own with the same identities, in which the root can be attached as well.
+fn enter_user_namespace(builders: &OwnedFd) -> Result<(), SyscallError> {
+    match namespace::join_user(builders) {
+        Err(error) if is_refusal(&error) => {
+            let outside = Identity::current();
+            namespace::unshare(Kinds::USER)?;
+            namespace::map_identity(Identity::ROOT, outside)
+        }
+        other => other,
+    }
+}
+
+fn is_refusal(error: &SyscallError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::Unsupported
+    )
 }
 
 /// A mount namespace, and of the others those that can be had.

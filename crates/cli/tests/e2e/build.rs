@@ -235,6 +235,23 @@ fn parse_only_and_dry_run_change_nothing() {
 }
 
 #[test]
+fn steps_run_where_a_namespace_of_another_process_may_not_be_joined() {
+    let env = with_base();
+    let program = env.root().join("bin/ch-image").display().to_string();
+    let script = "RUN id -u; echo x >/new; chown 0:0 /new; chmod 600 /bin/true; rm /bin/false\n";
+    env.write("context/Dockerfile", format!("FROM base\n{script}"));
+    let refused = ["-f", "-o", "calls", "-e", "inject=setns:error=EPERM"];
+    let words = [&refused[..], &[&program, "build", "context"]].concat();
+    env.run("strace", words).success().prints("0\n");
+    let calls = std::fs::read_to_string(env.path("calls")).unwrap();
+    assert!(calls.contains("setns("), "it was tried");
+    let script = "cat /new; stat -c %a /bin/true; test -e /bin/false || echo gone";
+    env.ch_run(["context", "--", "sh", "-c", script])
+        .success()
+        .prints("x\n600\ngone\n");
+}
+
+#[test]
 fn failing_step_keeps_the_old_image() {
     let env = with_base();
     env.write("context/Dockerfile", "FROM base\nRUN echo good > /state\n");
