@@ -287,7 +287,7 @@ impl ExecError {
     /// What the user may do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self.finding.as_ref()? {
-            Finding::NoShell => "the image has no /bin/sh; use RUN [...]".to_owned(),
+            Finding::NoShell => "the image has no /bin/sh".to_owned(),
             Finding::NoInterpreter(path) => {
                 format!("its interpreter is not in the image: {path}")
             }

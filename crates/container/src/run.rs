@@ -15,7 +15,7 @@ use ch_linux::reexec::{Child, Executable, Start};
 use ch_linux::socket::Socket;
 use ch_linux::{SyscallError, process};
 
-use crate::error::{Cause, ExecError, SetUpError};
+use crate::error::{Cause, ExecError, Finding, SetUpError};
 use crate::report::{Channel, End, Notice, Order, Report, Request};
 use crate::runtime::RUNTIME;
 use crate::set_up::open_source;
@@ -133,6 +133,9 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::SetUp(error) => error.hint(),
+            Self::Exec(error) if error.finding == Some(Finding::NoShell) => {
+                error.hint().map(|hint| format!("{hint}; use RUN [...]"))
+            }
             Self::Exec(error) => error.hint(),
             Self::InitLost { .. } => {
                 Some("dmesg and the memory limits of the cgroup may say why".to_owned())

@@ -15,6 +15,7 @@ use ch_storage::{ImageRecord, Storage};
 
 use super::form::{self, Form};
 use super::options::Options;
+use super::shape;
 use crate::failure::{Failure, advised};
 
 /// What will be the container's root.
@@ -167,6 +168,11 @@ fn directory(path: &Path, options: &Options, storage_path: &Path) -> Result<Imag
     if form::is_layout(&real) {
         return Err(not_run(path, "an OCI archive"));
     }
+    shape::check(&real, path, options.write).map_err(|failure| {
+        let is_name = options.image.to_str().map(Reference::parse);
+        let hint = "nor is there an image of that name in storage (ch-image list)";
+        failure.with_any_hint(is_name.is_some_and(|it| it.is_ok()).then_some(hint))
+    })?;
     Ok(Image::Directory(real))
 }
 

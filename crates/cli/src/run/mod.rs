@@ -8,6 +8,7 @@ mod form;
 mod image;
 mod options;
 mod report;
+mod shape;
 mod wishes;
 
 use std::convert::Infallible;

@@ -64,6 +64,36 @@ fn image_is_read_only_unless_told_otherwise() {
 }
 
 #[test]
+fn directory_that_is_no_image_is_refused_and_left_alone() {
+    let env = empty();
+    env.write("tools/Dockerfile", "FROM base\n");
+    for options in [&["-w"][..], &[]] {
+        let refused = env.ch_run([options, &["tools", "--", "true"]].concat());
+        refused
+            .exits(31)
+            .complains("]: error: not an image: tools: directory has no bin, dev, usr\n")
+            .complains("]: hint: nor is there an image of that name in storage (ch-image list)\n");
+    }
+    // A path is no name.
+    let refused = env.ch_run(["./tools", "--", "true"]).exits(31);
+    assert!(!refused.stderr.contains("hint"), "{refused}");
+    let left: Vec<_> = fs::read_dir(env.path("tools")).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn advice_on_a_missing_shell_is_for_who_gets_it() {
+    let env = with_base();
+    fs::create_dir_all(env.path("bare/usr")).unwrap();
+    env.image(["import", "bare", "bare"]).success();
+    let refused = env.ch_run(["bare", "--", "/bin/sh"]).exits(49);
+    refused.complains("]: hint: the image has no /bin/sh\n");
+    env.write("context/Dockerfile", "FROM bare\nRUN true\n");
+    let refused = env.image(["build", "context"]).exits(1);
+    refused.complains("hint: the image has no /bin/sh; use RUN [...]\n");
+}
+
+#[test]
 fn binds_lead_to_the_host() {
     let env = with_directory();
     env.write("host/file", "of the host");

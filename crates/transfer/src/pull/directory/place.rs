@@ -9,22 +9,19 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ch_linux::file::{self, OFlags};
+use ch_linux::file;
 use ch_linux::lock::{self, Sharing};
 use ch_linux::tree::{self, Budget, Directory, Kind};
-use ch_linux::{SyscallError, boot, in_root};
+use ch_linux::{SyscallError, boot};
 use ch_rootfs::FlattenError;
 
 use super::DirectoryError;
 
 /// Name of the directory under construction in its holder.
 const NEW: &str = "new";
-/// Directories by which an image is known.
-const OF_AN_IMAGE: [&str; 3] = ["bin", "dev", "usr"];
 
 /// Where a directory is wanted: a name in an open directory.
 #[derive(Debug)]
@@ -98,9 +95,7 @@ impl Place {
             return Err(DirectoryError::NotADirectory(self.path.clone()));
         }
         let directory = self.parent.directory(&self.name).map_err(open)?;
-        let is_image = OF_AN_IMAGE
-            .iter()
-            .all(|name| is_directory(&directory, name));
+        let is_image = ch_rootfs::missing_directories(&directory).is_empty();
         if is_image || directory.entries().map_err(open)?.is_empty() {
             return Ok(true);
         }
@@ -226,13 +221,6 @@ fn remove(parent: &Directory, name: &OsStr) {
             parent.path().join(name).display()
         );
     }
-}
-
-/// Whether `name` in `root` is a directory, or leads to one inside.
-fn is_directory(root: &Directory, name: &str) -> bool {
-    let found: Result<OwnedFd, _> =
-        in_root::open(root, Path::new(name), OFlags::PATH | OFlags::DIRECTORY);
-    found.is_ok()
 }
 
 /// `path` without links; the last component need not exist.
