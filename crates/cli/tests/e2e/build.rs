@@ -58,6 +58,16 @@ fn unchanged_build_hits_and_a_changed_source_rebuilds_what_follows_it() {
 }
 
 #[test]
+fn force_without_a_mode_is_explained() {
+    let env = with_base();
+    env.write("context/Dockerfile", "FROM base\n");
+    env.image(["build", "--force", "context"])
+        .exits(1)
+        .complains("error: not yet supported: --force=fakeroot\n")
+        .complains("hint: leave --force out: root is emulated by default (--force=seccomp)\n");
+}
+
+#[test]
 fn what_changes_no_file_makes_no_layer() {
     let env = with_base();
     let before = layers(&env);

@@ -45,7 +45,8 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     without_meaning: WithoutMeaning,
 
-    /// How to emulate root in RUN commands: seccomp or none
+    /// How to emulate root in RUN commands: seccomp (default) or none; without MODE it means fakeroot, which is not
+    /// yet supported
     #[arg(
         long,
         value_name = "MODE",

@@ -94,7 +94,8 @@ fn emulation(option: Option<&str>, context: &Context) -> Result<Mode, Failure> {
         return Ok(Mode::Seccomp);
     };
     if LATER_MODES.contains(&name) {
-        return Err(Failure::not_yet(format_args!("--force={name}")));
+        let hint = "leave --force out: root is emulated by default (--force=seccomp)";
+        return Err(Failure::not_yet(format_args!("--force={name}")).with_hint(hint));
     }
     Ok(name.parse::<Mode>()?)
 }
