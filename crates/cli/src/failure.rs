@@ -88,6 +88,14 @@ impl Failure {
         }
     }
 
+    /// The same failure with advice, unless it has some.
+    pub(crate) fn or_hint(self, hint: impl fmt::Display) -> Self {
+        match self.hint {
+            Some(_) => self,
+            None => self.with_hint(hint),
+        }
+    }
+
     /// The same failure with something for standard output.
     pub(crate) fn with_output(self, output: &'static str) -> Self {
         let output = Some(output);

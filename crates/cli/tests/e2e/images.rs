@@ -22,6 +22,21 @@ fn imported_directory_is_listed_run_and_deleted() {
 }
 
 #[test]
+fn details_known_here_are_printed_before_the_registry_fails() {
+    let mut env = with_base();
+    env.set("CH_REGY_DEFAULT_HOST", "127.0.0.1");
+    env.set("CH_REGY_DEFAULT_PORT", "1");
+    let found = env.image(["list", "base"]).exits(1);
+    let last = found.stdout.lines().last();
+    let reference = "full remote ref:     127.0.0.1:1/base:latest";
+    assert_eq!(last, Some(reference), "{found}");
+    found
+        .complains("error: can't reach 127.0.0.1:1\n")
+        .complains("hint: --local prints only what is known here\n");
+    env.image(["list", "--local", "base"]).success();
+}
+
+#[test]
 fn imported_archive_is_the_same_as_its_directory() {
     let env = with_base();
     for (option, name) in [

@@ -85,7 +85,9 @@ fn details(image: &Reference, local: bool, context: &Context) -> Done {
     context
         .terminal
         .output(format!("full remote ref:     {remote}\n"))?;
-    context.terminal.output(remote::lines(&remote, context)?)
+    let lines = remote::lines(&remote, context)
+        .map_err(|failure| failure.or_hint("--local prints only what is known here"))?;
+    context.terminal.output(lines)
 }
 
 /// What is known here about one image.
