@@ -65,6 +65,8 @@ pub enum Event {
     Destination(Reference),
     /// The image will be in this directory, and have no name here.
     DestinationDirectory(PathBuf),
+    /// This directory is an image already, which will be gone.
+    Replacing(PathBuf),
     /// The name of an image that is imported.
     ImportDestination(Reference),
     /// For this architecture, or `yolo`.
@@ -117,6 +119,7 @@ impl Event {
             Self::Importing(source) => format!("importing:    {source}"),
             Self::Destination(reference) => format!("destination:      {reference}"),
             Self::DestinationDirectory(path) => format!("destination:      {}", path.display()),
+            Self::Replacing(path) => format!("replacing:        {}", path.display()),
             Self::ImportDestination(reference) => format!("destination:  {reference}"),
             Self::Requesting(architecture) => format!("requesting arch:  {architecture}"),
             Self::Index => "manifest list: downloading".to_owned(),

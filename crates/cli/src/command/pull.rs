@@ -32,7 +32,7 @@ pub(crate) struct PullArgs {
     #[arg(value_name = "IMAGE_REF")]
     image: String,
 
-    /// Other name for the image here, or with / a directory to put it into
+    /// Other name for the image here, or with / a directory to put it into; if that is an image, it is replaced
     #[arg(value_name = "DEST_REF|IMAGE_DIR")]
     destination: Option<String>,
 
@@ -40,7 +40,7 @@ pub(crate) struct PullArgs {
     #[arg(long = "as", value_name = "REF", conflicts_with_all = ["destination", "directory"])]
     name: Option<String>,
 
-    /// Directory to put the image into, whatever it looks like
+    /// Directory to put the image into, whatever it looks like; an image in it is replaced
     #[arg(long = "dir", value_name = "DIR", conflicts_with = "destination")]
     directory: Option<PathBuf>,
 }

@@ -43,6 +43,7 @@ fn directory_is_made_runs_and_is_replaced() {
     assert_eq!(lines[0], "pulling image:    debian:bookworm", "{pulled}");
     let second = format!("destination:      {wanted}");
     assert_eq!(lines[1], second, "V-cmd-52{pulled}");
+    assert!(!pulled.stderr.contains("replacing"), "{pulled}");
     env.image(["list"]).success().prints("");
     env.ch_run([wanted, "--", "cat", "/etc/debian_version"])
         .success();
@@ -52,7 +53,10 @@ fn directory_is_made_runs_and_is_replaced() {
     assert!(mine.exists());
 
     let again = env.image(["pull", "debian:bookworm", wanted]).success();
-    again.complains("pulled image: found in build cache\n");
+    let replacing = format!("{second}\nreplacing:        {wanted}\n");
+    again
+        .complains(&replacing)
+        .complains("pulled image: found in build cache\n");
     assert!(!mine.exists(), "the old directory is replaced");
     assert_eq!(holders(&env), 0, "nothing is left beside it");
     env.ch_run([wanted, "--", "true"]).success();

@@ -46,6 +46,9 @@ pub fn pull_directory(
     let pull = Pull::new(storage, client, reference, options, tell)?;
     tell(Event::Pulling(reference.clone()));
     tell(Event::DestinationDirectory(directory.to_owned()));
+    if place.has_image() {
+        tell(Event::Replacing(directory.to_owned()));
+    }
     let arrived = pull.bring()?;
     pull.tell_arrival(&arrived, arrived.unpacked.is_empty());
     let flattened = flatten(storage, arrived.record, &place, tell)?;

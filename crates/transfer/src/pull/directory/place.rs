@@ -23,6 +23,14 @@ use super::DirectoryError;
 /// Name of the directory under construction in its holder.
 const NEW: &str = "new";
 
+/// What is where a directory is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Empty,
+    Image,
+}
+
 /// Where a directory is wanted: a name in an open directory.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -30,6 +38,8 @@ pub(super) struct Place {
     name: OsString,
     /// As the user said it.
     path: PathBuf,
+    /// What was there at first.
+    found: Found,
 }
 
 impl Place {
@@ -46,13 +56,19 @@ impl Place {
         let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else {
             return Err(DirectoryError::Nameless(path.to_owned()));
         };
-        let place = Self {
+        let mut place = Self {
             parent: Directory::open(parent).map_err(open)?,
             name: name.to_owned(),
             path: path.to_owned(),
+            found: Found::Nothing,
         };
-        place.check()?;
+        place.found = place.check()?;
         Ok(place)
+    }
+
+    /// Whether an image will be lost.
+    pub(super) fn has_image(&self) -> bool {
+        self.found == Found::Image
     }
 
     /// As the user said it.
@@ -82,24 +98,26 @@ impl Place {
         }
     }
 
-    /// Whether there is a directory, which may be replaced.
-    fn check(&self) -> Result<bool, DirectoryError> {
+    /// What is there, if it may be replaced.
+    fn check(&self) -> Result<Found, DirectoryError> {
         let open = |source| DirectoryError::Open {
             directory: self.path.clone(),
             source,
         };
         let Some(found) = self.parent.try_attributes_of(&self.name).map_err(open)? else {
-            return Ok(false);
+            return Ok(Found::Nothing);
         };
         if found.kind != Kind::Directory {
             return Err(DirectoryError::NotADirectory(self.path.clone()));
         }
         let directory = self.parent.directory(&self.name).map_err(open)?;
-        let is_image = ch_rootfs::missing_directories(&directory).is_empty();
-        if is_image || directory.entries().map_err(open)?.is_empty() {
-            return Ok(true);
+        if ch_rootfs::missing_directories(&directory).is_empty() {
+            Ok(Found::Image)
+        } else if directory.entries().map_err(open)?.is_empty() {
+            Ok(Found::Empty)
+        } else {
+            Err(DirectoryError::NotAnImage(self.path.clone()))
         }
-        Err(DirectoryError::NotAnImage(self.path.clone()))
     }
 
     /// What every holder's name begins with.
@@ -177,12 +195,12 @@ impl Draft<'_> {
     /// Lets it take its place; what was there is removed.
     pub(super) fn publish(self) -> Result<(), DirectoryError> {
         // Whoever made something else there meanwhile keeps it.
-        let replaces = self.place.check()?;
-        let result = if replaces {
-            self.exchange()
-        } else {
-            let Place { parent, name, .. } = self.place;
-            self.holder.rename_new(NEW, parent, name)
+        let result = match self.place.check()? {
+            Found::Empty | Found::Image => self.exchange(),
+            Found::Nothing => {
+                let Place { parent, name, .. } = self.place;
+                self.holder.rename_new(NEW, parent, name)
+            }
         };
         result.map_err(|source| DirectoryError::Replace {
             directory: self.place.path.clone(),
