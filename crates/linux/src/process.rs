@@ -36,6 +36,12 @@ pub enum End {
     Killed(Signal),
 }
 
+/// The program that process `pid` executes, as `ps` calls it: at most 15 bytes. For messages only.
+pub fn program_name(pid: u32) -> Option<String> {
+    let name = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
+}
+
 /// Duplicates the calling process, which must have one thread and a `/proc` that says so.
 pub fn fork() -> Result<Fork, SyscallError> {
     let failed = |source| SyscallError::new("fork", "", source);

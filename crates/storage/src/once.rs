@@ -7,14 +7,20 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
+use std::time::{Duration, Instant};
 
 use ch_linux::SyscallError;
-use ch_linux::lock;
+use ch_linux::lock::{self, Sharing};
 use ch_linux::tree::Directory;
 use ch_oci::Digest;
 
 use crate::opening::names;
-use crate::{StateId, Storage};
+use crate::{Holders, Notice, StateId, Storage};
+
+/// After so long the user is told what is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks until then.
+const NAP: Duration = Duration::from_millis(20);
 
 /// What is made once.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +29,16 @@ pub enum Key<'a> {
     Blob(&'a Digest),
     /// The result of a build step.
     State(&'a StateId),
+}
+
+impl Key<'_> {
+    /// What its holder does.
+    fn work(&self) -> &'static str {
+        match self {
+            Self::Blob(_) => "that downloads this layer",
+            Self::State(_) => "that executes this step",
+        }
+    }
 }
 
 /// The name of the lock file.
@@ -50,17 +66,32 @@ impl Storage {
     pub fn once(&self, key: &Key<'_>) -> Result<KeyLock, SyscallError> {
         let directory = self.inner().tmp.ensure_directory(names::LOCKS)?;
         let name = key.to_string();
-        let mut tell = |file: &File| {
-            let processes = lock::holders(file);
-            tracing::info!("waiting for {name}, which another ch-image makes: {processes:?}");
-        };
-        let file = lock::lock_name(&directory, OsStr::new(&name), Some(&mut tell))?
+        let mut wait = |file: &File| self.wait_a_little(file, key);
+        let file = lock::lock_name(&directory, OsStr::new(&name), Some(&mut wait))?
             .expect("waits until it has the lock");
         Ok(KeyLock {
             directory,
             name,
             _file: file,
         })
+    }
+
+    /// Waits for the lock of `file` as long as nobody wonders about it; then tells who has it.
+    fn wait_a_little(&self, file: &File, key: &Key<'_>) {
+        let since = Instant::now();
+        while since.elapsed() < PATIENCE {
+            // An error comes again where it can be returned.
+            if !matches!(lock::try_lock(file, Sharing::Exclusive), Ok(false)) {
+                return;
+            }
+            std::thread::sleep(NAP);
+        }
+        let (work, holders) = (key.work(), Holders::of(file));
+        // Layers that are twice in an image are waited for by threads of one process.
+        if !holders.processes.is_empty() || matches!(key, Key::State(_)) {
+            let notice = Notice::WaitingForResult { work, holders };
+            self.inner().options.notify.send(&notice);
+        }
     }
 }
 

@@ -1,9 +1,15 @@
 //! How a storage directory is used, and what it tells while it is.
 
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use ch_linux::{lock, process};
+
+/// Who waits for a lock, and mostly who holds it.
+const OURS: &str = "ch-image";
 
 /// How to use the storage directory.
 #[derive(Debug, Clone)]
@@ -51,6 +57,13 @@ pub enum Notice {
     },
     /// Another command has the directory for itself; said once, after two seconds.
     WaitingForLock(Holders),
+    /// Another command makes what is wanted; said once, after a second.
+    WaitingForResult {
+        /// What it does.
+        work: &'static str,
+        /// Who.
+        holders: Holders,
+    },
     /// The disk takes longer than two seconds.
     WaitingForDisk,
     /// Leftovers of dead commands were cleared away.
@@ -78,7 +91,10 @@ impl fmt::Display for Notice {
                 free >> 20,
                 path.display()
             ),
-            Self::WaitingForLock(holders) => write!(f, "waiting for another ch-image{holders}"),
+            Self::WaitingForLock(holders) => write!(f, "waiting for {}", holders.description()),
+            Self::WaitingForResult { work, holders } => {
+                write!(f, "waiting for {} {work}", holders.description())
+            }
             Self::WaitingForDisk => f.write_str("waiting for the disk"),
             Self::Swept { leftovers } => {
                 write!(f, "cleared away leftovers of earlier commands: {leftovers}")
@@ -93,8 +109,38 @@ impl fmt::Display for Notice {
 pub struct Holders {
     /// Their process IDs; may be empty.
     pub processes: Vec<u32>,
+    /// The program that they all execute, if that is known and one: `ch-run` is replaced by its command.
+    pub program: Option<String>,
     /// The machine they run on.
     pub host: String,
+}
+
+impl Holders {
+    /// Those who hold the lock of `file`.
+    pub(crate) fn of(file: &File) -> Self {
+        let processes = lock::holders(file);
+        let mut programs = processes.iter().map(|pid| process::program_name(*pid));
+        let program = programs.next().flatten();
+        let program = program.filter(|first| programs.all(|other| other.as_ref() == Some(first)));
+        Self {
+            processes,
+            program,
+            host: ch_linux::boot::host_name(),
+        }
+    }
+
+    /// `another ch-image (PID N on HOST)`; without the number if nobody is known.
+    fn description(&self) -> String {
+        match &self.program {
+            Some(program) if program != OURS => format!("{program}{self}"),
+            _ => format!("another {OURS}{self}"),
+        }
+    }
+
+    /// `ch-image (PID N on HOST)`.
+    pub(crate) fn named(&self) -> String {
+        format!("{}{self}", self.program.as_deref().unwrap_or(OURS))
+    }
 }
 
 /// ` (PID N on HOST)`, or nothing if nobody is known.
@@ -137,5 +183,34 @@ impl fmt::Debug for Notify {
         } else {
             "Notify(nobody)"
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_waited_for_is_called_by_name() {
+        let holders = |program: Option<&str>, processes: &[u32]| Holders {
+            processes: processes.to_vec(),
+            program: program.map(str::to_owned),
+            host: "h".to_owned(),
+        };
+        for (holders, expected) in [
+            (holders(None, &[]), "another ch-image"),
+            (holders(None, &[7, 8]), "another ch-image (PID 7, 8 on h)"),
+            (
+                holders(Some("ch-image"), &[7]),
+                "another ch-image (PID 7 on h)",
+            ),
+            (holders(Some("ch-run"), &[7]), "ch-run (PID 7 on h)"),
+        ] {
+            let notice = Notice::WaitingForLock(holders.clone());
+            assert_eq!(notice.to_string(), format!("waiting for {expected}"));
+            let work = "that executes this step";
+            let notice = Notice::WaitingForResult { work, holders };
+            assert_eq!(notice.to_string(), format!("waiting for {expected} {work}"));
+        }
     }
 }

@@ -134,9 +134,10 @@ pub(crate) fn reference(text: &str) -> Result<Reference, Failure> {
 /// Shows what the storage directory tells.
 fn notify(terminal: Arc<Terminal>) -> Notify {
     Notify::new(move |notice| match notice {
-        Notice::Initializing { .. } | Notice::WaitingForLock(_) | Notice::WaitingForDisk => {
-            terminal.info(notice);
-        }
+        Notice::Initializing { .. }
+        | Notice::WaitingForLock(_)
+        | Notice::WaitingForResult { .. }
+        | Notice::WaitingForDisk => terminal.info(notice),
         Notice::SmallMemory { .. } => terminal.warning(notice),
         Notice::Swept { .. } | Notice::EmptyingTrash => terminal.verbose(notice),
     })

@@ -158,6 +158,39 @@ fn suspended_build_halts_its_containers_until_it_goes_on() {
     assert!(status.success(), "{said}");
 }
 
+#[test]
+fn build_says_who_executes_the_step_that_it_waits_for() {
+    let env = with_base();
+    let run = "RUN echo ready; while [ ! -e /mnt/go ]; do sleep 0.1; done\n";
+    env.write("slow/Dockerfile", format!("FROM base\n{run}"));
+    env.write("go/nothing-yet", "");
+    let bind = format!("{}:/mnt", env.path("go").display());
+    let build = ["build", "-b", &bind, "slow"];
+    let mut first = started(&env, &build);
+    let mut output = BufReader::new(first.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+
+    let mut second = started(&env, &build);
+    let mut said = BufReader::new(second.stderr.take().unwrap()).lines();
+    let mut next = || said.next().expect("the build goes on").unwrap();
+    let waiting = format!("waiting for another ch-image (PID {} on ", first.id());
+    loop {
+        let line = next();
+        assert!(!line.contains("RUN"), "{line}");
+        if line.starts_with(&waiting) {
+            assert!(line.ends_with(") that executes this step"), "{line}");
+            break;
+        }
+    }
+    env.write("go/go", "");
+    assert_eq!(next(), format!("  2* {}", run.trim_end()));
+    assert!(second.wait().unwrap().success());
+    let (status, said) = end(first);
+    assert!(status.success(), "{said}");
+}
+
 /// Waits until `holds` does.
 #[track_caller]
 fn until(what: &str, holds: impl Fn() -> bool) {

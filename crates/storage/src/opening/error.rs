@@ -125,7 +125,7 @@ impl OpenError {
             Self::NotWritable { path } => format!("chmod u+w {}", path.display()),
             Self::WritableByOthers { path, .. } => format!("chmod go-w {}", path.display()),
             Self::InUse { holders } if !holders.processes.is_empty() => {
-                format!("in use by ch-image{holders}")
+                format!("in use by {}", holders.named())
             }
             Self::NoLocks { .. } => {
                 "name a directory on another file system with -s or CH_IMAGE_STORAGE".to_owned()

@@ -78,16 +78,9 @@ fn wait_for(
 ) -> Result<(), OpenError> {
     let mut wait = Waiting::new(options);
     while !lock::try_lock(file, sharing).map_err(failed(root.path()))? {
-        wait.nap(|| holders(file))?;
+        wait.nap(|| Holders::of(file))?;
     }
     Ok(())
-}
-
-pub(super) fn holders(file: &File) -> Holders {
-    Holders {
-        processes: lock::holders(file),
-        host: ch_linux::boot::host_name(),
-    }
 }
 
 /// Patience of one wait: naps that grow, a notice after two seconds, an error at the end.

@@ -11,11 +11,11 @@ use ch_linux::boot;
 use ch_linux::lock;
 use ch_linux::tree::{Budget, Directory};
 
-use super::exclusion::{DirectoryLock, Waiting, holders};
+use super::exclusion::{DirectoryLock, Waiting};
 use super::{Opened, ResetError, check_ownership, error::io, layout, names, version, walk};
 use crate::sealed::Origin;
 use crate::space::is_no_space;
-use crate::{Options, trash};
+use crate::{Holders, Options, trash};
 
 /// Empties the storage directory at `path`; what it held is in the trash of the new one.
 pub(crate) fn reset(path: &Path, options: &Options) -> Result<Opened, ResetError> {
@@ -113,7 +113,7 @@ fn wait_for_leases(
             if lock::try_lock(&lease, lock::Sharing::Exclusive).map_err(&failed)? {
                 break;
             }
-            wait.nap(|| holders(&lease))?;
+            wait.nap(|| Holders::of(&lease))?;
         }
     }
     Ok(())
