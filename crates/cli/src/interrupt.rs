@@ -102,8 +102,11 @@ impl Interrupt {
 /// Says which signal came, and ends by it.
 fn die(signal: Signal, terminal: &Terminal) -> ! {
     let text = signal.to_string();
-    terminal.stop_asking();
     let name = text.split(' ').next().unwrap_or(&text);
-    terminal.fail(&Failure::new(format_args!("received {name}")));
+    terminal.speak_last(|| {
+        terminal.fail(&Failure::new(format_args!("received {name}")));
+        // Here, since the live area would be drawn again.
+        signal::die_of(signal)
+    });
     signal::die_of(signal)
 }

@@ -20,7 +20,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use indicatif::MultiProgress;
@@ -77,8 +78,8 @@ pub(crate) struct Terminal {
     no_progress: bool,
     /// A question to the user is on the screen, instead of the live area.
     asking: AtomicBool,
-    /// The live area will not be drawn again.
-    abandoned: AtomicBool,
+    /// Who says the last thing before this process ends.
+    last_speaker: OnceLock<ThreadId>,
 }
 
 /// A warning, and how often it was given.
@@ -113,7 +114,7 @@ impl Terminal {
             verbosity: settings.log_file_verbosity(),
             warnings: Mutex::default(),
             asking: AtomicBool::default(),
-            abandoned: AtomicBool::default(),
+            last_speaker: OnceLock::new(),
         })
     }
 
@@ -127,7 +128,7 @@ impl Terminal {
             verbosity: settings.verbosity,
             warnings: Mutex::default(),
             asking: AtomicBool::default(),
-            abandoned: AtomicBool::default(),
+            last_speaker: OnceLock::new(),
         }
     }
 
@@ -274,21 +275,35 @@ impl Terminal {
         })
     }
 
-    /// Puts the terminal back as it was before a question that will not be answered. The live area is not
-    /// drawn again: who asks has it.
-    pub(crate) fn stop_asking(&self) {
+    /// Runs `speak`, after which this process ends: the live area is gone, and other threads say and draw nothing
+    /// more. A question that will not be answered leaves the terminal as it was before.
+    pub(crate) fn speak_last(&self, speak: impl FnOnce()) {
         ch_linux::tty::show_again();
-        if self.asking.load(Ordering::Relaxed) {
-            self.abandoned.store(true, Ordering::Relaxed);
+        if self.last_speaker.set(thread::current().id()).is_err() {
+            wait_for_the_end();
+        }
+        match &self.live {
+            // Who asks has the live area out of the way already.
+            Some(live) if !self.asking.load(Ordering::Relaxed) => live.suspend(speak),
+            _ => speak(),
         }
     }
 
     /// Runs `write` while the live area is out of the way.
     pub(crate) fn above_live_area<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &self.live {
-            Some(live) if !self.abandoned.load(Ordering::Relaxed) => live.suspend(write),
-            _ => write(),
+        match (self.last_speaker.get(), &self.live) {
+            (Some(speaker), _) if *speaker == thread::current().id() => write(),
+            (Some(_), _) => wait_for_the_end(),
+            (None, Some(live)) => live.suspend(write),
+            (None, None) => write(),
         }
+    }
+}
+
+/// Does nothing more: another thread ends this process.
+fn wait_for_the_end() -> ! {
+    loop {
+        thread::park();
     }
 }
 

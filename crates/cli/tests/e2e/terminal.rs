@@ -5,13 +5,13 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::TcpListener;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ch_linux::process::{self, Pid};
 use ch_linux::signal::Signal;
-use ch_test_support::{Access, Registry, TestEnv, Transport};
+use ch_test_support::{Access, Registry, TestEnv, Transport, small_root};
 
 use crate::{empty, put_debian, using, with_base};
 
@@ -274,6 +274,46 @@ fn pull_ends_by_a_signal_and_the_next_one_works() {
     env.ch_run(read).success();
 }
 
+/// A script of the shell on a terminal of its own, with its keyboard and its screen.
+fn on_a_terminal(env: &TestEnv, session: &str) -> (Child, ChildStdin, ChildStdout) {
+    let mut script = env
+        .command("script", ["-q", "-e", "-c", session, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let keyboard = script.stdin.take().unwrap();
+    let screen = script.stdout.take().unwrap();
+    (script, keyboard, screen)
+}
+
+#[test]
+fn nothing_is_drawn_after_the_error_of_an_interrupted_command() {
+    let registry = Registry::start();
+    let mut env = using(&registry);
+    put_debian(&registry, &env);
+    env.set("TERM", "xterm");
+    env.set("SHELL", "/bin/sh");
+    small_root(&env.path("base"));
+    env.image(["import", "base", "base"]).success();
+    env.write("slow/Dockerfile", "FROM base\nRUN sleep 1000\n");
+    for (command, drawn) in [("pull debian:bookworm", "MiB/s"), ("build slow", "step 2")] {
+        let program = env.root().join("bin/ch-image");
+        // The shell stays when ^C comes.
+        let session = format!("trap : INT; {} {command}", program.display());
+        let (mut script, mut keyboard, mut screen) = on_a_terminal(&env, &session);
+        let mut seen = String::new();
+        wait_for(drawn, &mut screen, &mut seen);
+        keyboard.write_all(b"\x03").unwrap();
+        screen.read_to_string(&mut seen).unwrap();
+        script.wait().unwrap();
+        let after = seen.split_once("error: received SIGINT");
+        let (_, after) = after.unwrap_or_else(|| panic!("{command}: {seen:?}"));
+        assert_eq!(after, "\x1b[0m\r\n", "{command}: {seen:?}");
+    }
+}
+
 #[test]
 fn interrupted_prompt_leaves_a_terminal_that_shows_what_is_typed() {
     let registry = Registry::start_with(&Transport::Plain, &Access::Password);
@@ -294,15 +334,7 @@ fn interrupted_prompt_leaves_a_terminal_that_shows_what_is_typed() {
         ("SIGTERM", 143),
         ("an answer", 1),
     ] {
-        let mut script = env
-            .command("script", ["-q", "-e", "-c", session, "/dev/null"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut keyboard = script.stdin.take().unwrap();
-        let mut screen = script.stdout.take().unwrap();
+        let (mut script, mut keyboard, mut screen) = on_a_terminal(&env, session);
         let mut seen = String::new();
         wait_for("Username: ", &mut screen, &mut seen);
         keyboard.write_all(format!("{name}\n").as_bytes()).unwrap();
