@@ -23,6 +23,7 @@ mod plan;
 mod record;
 mod schedule;
 mod scope;
+mod similar;
 mod stage;
 mod step;
 
@@ -35,3 +36,4 @@ pub use fakeroot::{ForceCommand, ForceCommandError};
 pub use name::{NoNameError, inferred_name};
 pub use options::{BuildArgument, Cache, NoValueError, Options};
 pub use record::first_state;
+pub use similar::similar_image;

@@ -9,6 +9,7 @@ use super::Schedule;
 use crate::error::{BuildError, Problem};
 use crate::key::KeyHash;
 use crate::plan::{Base, PlannedStage};
+use crate::similar::similar_image;
 use crate::stage::Stage;
 use crate::{Event, Mark, record};
 
@@ -98,9 +99,23 @@ impl Schedule<'_> {
 
     fn pull(&self, reference: &Reference) -> Result<ImageRecord, BuildError> {
         let pulled = (self.context.pull)(reference);
-        pulled.map_err(|error| record::base_error(reference, error.hint(), error))?;
+        pulled.map_err(|error| {
+            let hint = self.hint_about(reference, error.hint());
+            record::base_error(reference, hint, error)
+        })?;
         let missing = || Problem::NoImage(reference.to_string()).into();
         self.find(reference)?.ok_or_else(missing)
+    }
+
+    /// What the user can do about an image that can't be had: use the one he may have meant, or what `hint` says.
+    fn hint_about(&self, reference: &Reference, hint: Option<String>) -> Option<String> {
+        match similar_image(self.context.storage, &reference.to_string()) {
+            Some(near) => Some(match hint {
+                Some(hint) => format!("did you mean {near}? else: {hint}"),
+                None => format!("did you mean {near}?"),
+            }),
+            None => hint,
+        }
     }
 }
 

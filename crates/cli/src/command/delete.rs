@@ -1,5 +1,6 @@
 //! `ch-image delete`: removes images by name or pattern.
 
+use ch_builder::similar_image;
 use ch_storage::Storage;
 use clap::Args;
 
@@ -29,7 +30,10 @@ pub(super) fn run(arguments: &DeleteArgs, context: &Context) -> Done {
         };
         if deleted == 0 {
             let message = format_args!("no matching image, can't delete: {glob}");
-            context.terminal.error(&Failure::new(message));
+            let near = storage.as_ref().and_then(|it| similar_image(it, glob));
+            let hint = near.map(|near| format!("did you mean {near}?"));
+            let failure = Failure::new(message).with_any_hint(hint);
+            context.terminal.error(&failure);
             invalid += 1;
         }
     }

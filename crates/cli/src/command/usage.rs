@@ -7,6 +7,9 @@ use clap::{Arg, Command, Error};
 
 use super::command_line::Answer;
 
+/// Sub-commands of other programs and of the shell, with ours that do the same.
+const HABITS: &[(&str, &str)] = &[("ls", "list"), ("rm", "delete")];
+
 /// What a user is told instead of `error`.
 ///
 /// `started` is the sub-command that stands on the command line, as far as that could be understood.
@@ -124,12 +127,16 @@ fn invalid_choice(error: &Error, command: &Command) -> String {
         "argument CMD: invalid choice: '{word}' (choose from {})",
         names.join(", ")
     );
-    let near = command
-        .get_subcommands()
-        .map(|sub| (strsim::levenshtein(sub.get_name(), &word), sub.get_name()))
-        .filter(|(distance, _)| *distance <= 2 && distance * 2 < word.chars().count())
-        .min();
-    if let Some((_, near)) = near {
+    let habit = HABITS.iter().find(|(other, _)| *other == word);
+    let near = habit.map(|(_, ours)| *ours).or_else(|| {
+        command
+            .get_subcommands()
+            .map(|sub| (strsim::levenshtein(sub.get_name(), &word), sub.get_name()))
+            .filter(|(distance, _)| *distance <= 2 && distance * 2 < word.chars().count())
+            .min()
+            .map(|(_, near)| near)
+    });
+    if let Some(near) = near {
         let _ = write!(text, "\ndid you mean {near}?");
     }
     text

@@ -43,12 +43,12 @@ impl Image {
             .image
             .to_str()
             .and_then(|text| Reference::parse(text).ok());
-        if let (Some(storage), Some(reference)) = (storage, &reference)
+        if let (Some(storage), Some(reference)) = (&storage, &reference)
             && let Some(record) = storage.images().get(reference).map_err(advised)?
         {
             return Ok(Self::Stored {
                 record: Box::new(record),
-                storage,
+                storage: storage.clone(),
             });
         }
         let path = Path::new(&options.image);
@@ -56,11 +56,10 @@ impl Image {
             Ok(found) if found.is_dir() => directory(path, options, storage_path),
             Ok(found) => Err(other(path, found.is_file())),
             Err(error) => {
-                let pull = reference.map(|name| format!("ch-image pull {name}"));
-                Err(
-                    Failure::new(format_args!("can't stat: {}: {error}", path.display()))
-                        .with_any_hint(pull),
-                )
+                let failure = Failure::new(format_args!("can't stat: {}: {error}", path.display()));
+                let hint = options.misplaced_value();
+                let hint = hint.or_else(|| Some(not_stored(storage.as_ref(), &reference?)));
+                Err(failure.with_any_hint(hint))
             }
         }
     }
@@ -148,6 +147,15 @@ impl fmt::Display for Engine {
             Self::Overlay => "overlay",
             Self::Bind => "bind mount",
         })
+    }
+}
+
+/// How to get the image that `name` names and nobody has.
+fn not_stored(storage: Option<&Storage>, name: &Reference) -> String {
+    let near = storage.and_then(|storage| ch_builder::similar_image(storage, &name.to_string()));
+    match near {
+        Some(near) => format!("did you mean {near}? else: ch-image pull {name}"),
+        None => format!("ch-image pull {name}"),
     }
 }
 

@@ -37,6 +37,27 @@ fn details_known_here_are_printed_before_the_registry_fails() {
 }
 
 #[test]
+fn image_that_may_have_been_meant_is_named() {
+    let mut env = with_base();
+    env.set("CH_IMAGE_OFFLINE", "yes");
+    let meant = "hint: did you mean base?";
+    env.image(["delete", "bsae"])
+        .exits(1)
+        .complains(&format!("{meant}\n"));
+    let listed = env.image(["list", "bsae"]).success();
+    listed.complains(&format!("{meant}\n"));
+    env.ch_run(["bsae", "--", "true"])
+        .exits(31)
+        .complains(&format!("]: {meant} else: ch-image pull bsae\n"));
+    env.write("context/Dockerfile", "FROM bsae\n");
+    env.image(["build", "context"]).exits(1).complains(meant);
+    for (habit, ours) in [("ls", "list"), ("rm", "delete")] {
+        let refused = env.image([habit]).exits(2);
+        refused.complains(&format!("\ndid you mean {ours}?\n"));
+    }
+}
+
+#[test]
 fn imported_archive_is_the_same_as_its_directory() {
     let env = with_base();
     for (option, name) in [

@@ -94,6 +94,40 @@ fn advice_on_a_missing_shell_is_for_who_gets_it() {
 }
 
 #[test]
+fn options_of_other_programs_are_explained() {
+    let env = with_base();
+    for (arguments, status, hint) in [
+        (&["--bidn=/etc", "base"][..], 64, "did you mean --bind?"),
+        (&["-e", "A=b", "base"], 64, "use --set-env=NAME=VALUE"),
+        (&["-h"], 64, "use -? or --help"),
+        (
+            &["-it", "base"],
+            64,
+            "standard input and the terminal are the command's anyway: leave it out",
+        ),
+        (
+            &["--rm", "base"],
+            64,
+            "nothing is left over that could be removed: leave it out",
+        ),
+        (&["--volume=/a:/b", "base"], 64, "use --bind=SRC[:DST]"),
+        (
+            &["--set-env", "A=b", "base", "true"],
+            31,
+            "the value must be joined: --set-env=A=b",
+        ),
+        (
+            &["-v", "/etc:/mnt", "base", "true"],
+            31,
+            "-v means --verbose; use --bind=/etc:/mnt",
+        ),
+    ] {
+        let refused = env.ch_run(arguments).exits(status);
+        refused.complains(&format!("]: hint: {hint}\n"));
+    }
+}
+
+#[test]
 fn binds_lead_to_the_host() {
     let env = with_directory();
     env.write("host/file", "of the host");

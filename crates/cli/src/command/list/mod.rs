@@ -2,6 +2,7 @@
 
 mod remote;
 
+use ch_builder::similar_image;
 use ch_oci::{ImageConfig, Reference};
 use ch_storage::ImageRecord;
 use clap::Args;
@@ -11,6 +12,7 @@ use jiff::tz::TimeZone;
 use super::context::reference;
 use super::{Context, Done};
 use crate::failure::{Failure, advised};
+use crate::terminal::Kind;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -92,10 +94,17 @@ fn details(image: &Reference, local: bool, context: &Context) -> Done {
 
 /// What is known here about one image.
 fn local_lines(image: &Reference, context: &Context) -> Result<String, Failure> {
-    let record = match context.existing_storage()? {
+    let storage = context.existing_storage()?;
+    let record = match &storage {
         Some(storage) => storage.images().get(image).map_err(advised)?,
         None => None,
     };
+    if record.is_none()
+        && let Some(near) = storage.and_then(|it| similar_image(&it, &image.to_string()))
+    {
+        let hint = format!("did you mean {near}?");
+        context.terminal.message(Kind::Hint, &hint);
+    }
     let local = record.as_ref().map_or("no".to_owned(), in_storage);
     let cached = record.as_ref().map_or("no".to_owned(), in_cache);
     let name = record.as_ref().map_or(image, |record| &record.name);

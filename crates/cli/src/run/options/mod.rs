@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use crate::failure::Failure;
 
+mod habits;
 mod table;
 
 use table::{Id, OPTIONS, Row, Takes};
@@ -172,7 +173,8 @@ fn find_long(name: &[u8]) -> Result<&'static Row, Failure> {
         .collect();
     match found[..] {
         [only] => Ok(only),
-        [] => Err(bad(format_args!("unrecognized option '--{text}'"))),
+        [] => Err(bad(format_args!("unrecognized option '--{text}'"))
+            .with_any_hint(habits::instead_of_long(&text))),
         _ => {
             let names: Vec<String> = found
                 .iter()
@@ -197,7 +199,10 @@ fn short_options(
         let option = OPTIONS
             .iter()
             .find(|option| option.short == Some(letter))
-            .ok_or_else(|| bad(format_args!("invalid option -- '{letter}'")))?;
+            .ok_or_else(|| {
+                bad(format_args!("invalid option -- '{letter}'"))
+                    .with_any_hint(habits::instead_of_short(letter))
+            })?;
         let joined = (!rest.is_empty()).then(|| OsStr::from_bytes(rest).to_owned());
         let value = match option.takes {
             Takes::Nothing => None,
