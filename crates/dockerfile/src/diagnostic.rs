@@ -10,9 +10,10 @@ const MOST: usize = 20;
 /// A multi-line instruction is shown up to this many lines.
 const MOST_LINES: usize = 8;
 
-/// A line is shown up to this many characters, of which at most [`LEAD`] stand before the marked ones.
-const WIDTH: usize = 160;
-const LEAD: usize = 40;
+/// A line is shown up to this many characters, of which at most [`LEAD`] stand before the marked ones. With the margin
+/// it fits a terminal of 80 columns: what wraps has its marks at the wrong place.
+const WIDTH: usize = 72;
+const LEAD: usize = 24;
 
 /// A message is shown up to this many characters.
 const LONGEST_MESSAGE: usize = 240;

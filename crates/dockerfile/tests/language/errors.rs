@@ -136,6 +136,17 @@ fn mark_far_to_the_right_stays_visible() {
 }
 
 #[test]
+fn marks_of_a_long_line_stay_on_one_line_of_a_terminal() {
+    let text = format!("FROM a\nRUN {}", "y".repeat(140));
+    let file = read(&*text).unwrap();
+    let span = file.stages[0].instructions[0].header.span;
+    let shown = Excerpt::new(&file.source, span).to_string();
+    let lines: Vec<usize> = shown.lines().map(str::len).collect();
+    assert_eq!(lines, [14, 80, 80], "{shown}");
+    assert!(shown.ends_with(&"^".repeat(72)), "{shown}");
+}
+
+#[test]
 fn excerpt_can_be_made_of_any_span() {
     let file = read("FROM a\nRUN x").unwrap();
     let excerpt = Excerpt::new(&file.source, file.stages[0].instructions[0].header.span);
