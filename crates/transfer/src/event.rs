@@ -46,6 +46,8 @@ pub enum LayerEvent {
         /// Its size.
         total: u64,
     },
+    /// All of it has come, and its files are still being made.
+    Unpacking,
     /// All of it is here.
     Downloaded {
         /// Its size.
@@ -53,7 +55,7 @@ pub enum LayerEvent {
     },
 }
 
-/// Something worth telling. All but [`LayerEvent::Progress`] and its end are a line of the log, which
+/// Something worth telling. All but [`LayerEvent::Progress`] and what follows it are a line of the log, which
 /// [`Event::line`] gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -129,7 +131,9 @@ impl Event {
                 LayerEvent::Existing => format!("{label}: using existing file"),
                 LayerEvent::Skipped => format!("{label}: skipping per --last-layer"),
                 LayerEvent::Started { .. } => format!("{label}: downloading"),
-                LayerEvent::Progress { .. } | LayerEvent::Downloaded { .. } => return None,
+                LayerEvent::Progress { .. }
+                | LayerEvent::Unpacking
+                | LayerEvent::Downloaded { .. } => return None,
             },
             Self::Found => "pulled image: found in build cache".to_owned(),
             Self::Adding => "pulled image: adding to build cache".to_owned(),

@@ -14,6 +14,9 @@ pub(super) fn show(event: &Event, transfers: &Transfers<'_, usize>, terminal: &T
         Event::Layer(label, LayerEvent::Progress { done, .. }) => {
             transfers.advance(&label.index, *done);
         }
+        Event::Layer(label, LayerEvent::Unpacking) => {
+            transfers.arrived(&label.index, format_args!("{label}: unpacking"));
+        }
         Event::Layer(label, LayerEvent::Downloaded { .. }) => transfers.finish(&label.index),
         Event::Warning(text) => terminal.warning(text),
         // On a terminal there is no log that somebody would search for these.

@@ -15,18 +15,26 @@ const BAR: u128 = 20;
 
 /// How a transfer called `label` is drawn.
 pub(super) fn style(label: String) -> ProgressStyle {
+    with_tails(label, |state| match state.len() {
+        Some(total) => of_known_length(state.pos(), total, state.per_sec()).into(),
+        None => of_unknown_length(state.pos(), state.per_sec()).into(),
+    })
+}
+
+/// How what goes on with a transfer is drawn when all of it is here.
+pub(super) fn without_amount(label: String) -> ProgressStyle {
+    with_tails(label, |_| Vec::new())
+}
+
+fn with_tails(label: String, tails: fn(&ProgressState) -> Vec<String>) -> ProgressStyle {
     let style = ProgressStyle::with_template("{line}").expect("the template is valid");
     style.with_key(
         "line",
         move |state: &ProgressState, output: &mut dyn std::fmt::Write| {
             let reported = tty::columns(io::stderr().as_fd());
             let columns = reported.unwrap_or(DEFAULT_COLUMNS);
-            let tails = match state.len() {
-                Some(total) => of_known_length(state.pos(), total, state.per_sec()),
-                None => of_unknown_length(state.pos(), state.per_sec()),
-            };
             // Only memory is written to.
-            let _ = output.write_str(&fit(&label, &tails, columns));
+            let _ = output.write_str(&fit(&label, &tails(state), columns));
         },
     )
 }

@@ -119,6 +119,18 @@ impl<'t, K: Eq + Hash> Transfers<'t, K> {
         });
     }
 
+    /// All bytes of a transfer have arrived, and `label` is what goes on; only a live area shows it.
+    pub(crate) fn arrived(&self, key: &K, label: impl fmt::Display) {
+        self.with_active(|active| {
+            let bar = active.get(key).and_then(|transfer| transfer.bar.as_ref());
+            if let Some(bar) = bar {
+                bar.set_style(bar::without_amount(label.to_string()));
+                // Nothing else would have it drawn.
+                bar.tick();
+            }
+        });
+    }
+
     /// A transfer is complete.
     pub(crate) fn finish(&self, key: &K) {
         self.with_active(|active| {

@@ -283,10 +283,14 @@ struct Progress<'a> {
 impl Progress<'_> {
     fn add(&mut self, bytes: u64) {
         self.done += bytes;
-        if self.done - self.told >= REPORT {
+        let all = bytes > 0 && self.done == self.total;
+        if self.done - self.told >= REPORT || all {
             self.told = self.done;
             let (done, total) = (self.done, self.total);
             tell(self.tell, self.label, LayerEvent::Progress { done, total });
+        }
+        if all {
+            tell(self.tell, self.label, LayerEvent::Unpacking);
         }
     }
 }
