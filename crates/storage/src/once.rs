@@ -79,13 +79,16 @@ impl Storage {
     /// Waits for the lock of `file` as long as nobody wonders about it; then tells who has it.
     fn wait_a_little(&self, file: &File, key: &Key<'_>) {
         let since = Instant::now();
-        while since.elapsed() < PATIENCE {
-            // An error comes again where it can be returned.
-            if !matches!(lock::try_lock(file, Sharing::Exclusive), Ok(false)) {
-                return;
+        // An error comes again where it can be returned.
+        while matches!(lock::try_lock(file, Sharing::Exclusive), Ok(false)) {
+            if since.elapsed() >= PATIENCE {
+                return self.tell_of_wait(file, key);
             }
             std::thread::sleep(NAP);
         }
+    }
+
+    fn tell_of_wait(&self, file: &File, key: &Key<'_>) {
         let (work, holders) = (key.work(), Holders::of(file));
         // Layers that are twice in an image are waited for by threads of one process.
         if !holders.processes.is_empty() || matches!(key, Key::State(_)) {
