@@ -151,7 +151,7 @@ pub(super) const OPTIONS: &[Row] = &[
         "set-env",
         Optional,
         "ARG",
-        "set variables: NAME=VALUE, or a file of them",
+        "set variables: NAME=VALUE, or a file of them; alone, those of the image",
         Id::SetEnv,
     ),
     option(
