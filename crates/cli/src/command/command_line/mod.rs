@@ -99,6 +99,30 @@ enum LaterCommand {
     Undelete(Anything),
 }
 
+impl LaterCommand {
+    /// Whether help is among the arguments, of which nothing else is understood.
+    fn asks_for_help(&self) -> bool {
+        let (Self::BuildCache(all)
+        | Self::Completion(all)
+        | Self::Doctor(all)
+        | Self::Export(all)
+        | Self::Fromhost(all)
+        | Self::History(all)
+        | Self::Inspect(all)
+        | Self::Login(all)
+        | Self::Logout(all)
+        | Self::Modify(all)
+        | Self::Prune(all)
+        | Self::Push(all)
+        | Self::Run(all)
+        | Self::Tag(all)
+        | Self::Undelete(all)) = self;
+        all.arguments
+            .iter()
+            .any(|word| word == "--help" || word == "-h")
+    }
+}
+
 /// A sub-command's own arguments, then the common options.
 #[derive(Debug, clap::Args)]
 struct Options<A: clap::Args> {
@@ -200,6 +224,11 @@ pub(crate) fn parse(arguments: &[OsString], environment: &Environment) -> Result
             (false, None) => Err(usage::complaint(&mut command, "", "CMD not specified")),
         };
     };
+    if let Subcommands::Later(later) = &subcommand
+        && later.asks_for_help()
+    {
+        return parse(&["help".into(), name.into()], environment);
+    }
     let (command, common) = subcommand.split(&name, cli.common);
     let command = match later {
         _ if common.dependencies => Command::Dependencies,

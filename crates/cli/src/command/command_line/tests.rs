@@ -61,6 +61,11 @@ fn vectors_of_the_command_line() {
             &["help", "pull"],
             Output("Copy an image from a registry"),
         ),
+        (
+            "V-cmd-2e",
+            &["push", "--help"],
+            Output("Copy an image to a registry (not yet supported)"),
+        ),
         ("V-cmd-3a", &["--version"], Output(VERSION)),
         ("V-cmd-3b", &["pull", "--version"], Output(VERSION)),
         (
