@@ -20,6 +20,7 @@ pub(super) fn check(file: &File, stage: &Stage) -> Result<(), BuildError> {
     for instruction in &stage.instructions {
         if let Some(what) = unsupported(&instruction.command) {
             let error = BuildError::from(Problem::NotSupported(what));
+            let error = error.with_any_hint(instead_of(&instruction.command));
             return Err(error.at(&file.source, instruction.header.span));
         }
     }
@@ -47,6 +48,19 @@ fn unsupported(command: &Command) -> Option<String> {
         | Command::Volume(_)
         | Command::Workdir(_) => None,
     }
+}
+
+/// What does the same.
+fn instead_of(command: &Command) -> Option<String> {
+    let Command::Add(add) = command else {
+        return None;
+    };
+    let is_local = |source: &CopySource| match source {
+        CopySource::Path(word) => !word.text.contains("://") && !word.text.starts_with("git@"),
+        CopySource::Heredoc(_) => false,
+    };
+    let local = add.files.sources.iter().all(is_local);
+    local.then(|| "use COPY for local files; it unpacks no archives".to_owned())
 }
 
 fn copy_option(copy: &Copy) -> Option<&'static str> {
