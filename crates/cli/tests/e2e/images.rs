@@ -110,7 +110,8 @@ fn reset_empties_the_storage_directory() {
     let env = with_base();
     env.image(["reset"])
         .success()
-        .complains("initializing storage directory: v1 ");
+        .complains("initializing storage directory: v1 ")
+        .complains("\nimages deleted: 1\n");
     env.image(["list"]).success().prints("");
     let refused = env.image(["--storage", "/tmp", "reset"]).exits(1);
     refused.complains("not a builder storage");
