@@ -10,7 +10,7 @@ use super::Schedule;
 use crate::error::{BuildError, Problem};
 use crate::machinery::Machinery;
 use crate::stage::Stage;
-use crate::{Cache, Mark};
+use crate::{Cache, Event, Mark};
 
 /// An instruction that is executed on files, ready to be looked up.
 pub(super) struct Step<'s> {
@@ -22,6 +22,8 @@ pub(super) struct Step<'s> {
     pub(super) mount_points: Vec<MountPoint>,
     /// It may be executed once more when space was short: nobody sees what it does but the files.
     pub(super) repeatable: bool,
+    /// What the author should know if it is executed.
+    pub(super) warning: Option<String>,
     /// What is done to the files.
     pub(super) execute: &'s dyn Fn(&Machinery<'_>, &Workspace) -> Result<(), BuildError>,
 }
@@ -48,6 +50,7 @@ impl Schedule<'_> {
             None
         };
         if cached.is_none() && self.options.dry_run {
+            self.warn_once(&step);
             self.tell(header, Mark::Executed);
             stage.state = step.state;
             return Ok(Mark::Neither);
@@ -70,6 +73,7 @@ impl Schedule<'_> {
             }
             None => {
                 mark = Mark::Executed;
+                self.warn_once(&step);
                 self.tell(header, Mark::Executed);
                 self.execute(header, &step, stage)?
             }
@@ -81,6 +85,14 @@ impl Schedule<'_> {
         stage.remember(step.history, &created.to_string(), made_layer);
         stage.state = step.state;
         Ok(mark)
+    }
+
+    /// Says once per build what a step has to say. Nobody wants to hear it of what was executed long ago.
+    fn warn_once(&mut self, step: &Step<'_>) {
+        if let Some(text) = step.warning.as_ref().filter(|_| !self.warned) {
+            self.warned = true;
+            (self.events)(Event::Warning(text.clone()));
+        }
     }
 
     fn cached(&self, state: &StateId) -> Result<Option<Outcome>, BuildError> {

@@ -36,8 +36,8 @@ pub(crate) struct Schedule<'a> {
     number: usize,
     /// `RUN` instructions that the root emulation had to change.
     modified: usize,
-    /// It was said that `USER` changes less than one might think.
-    warned_of_user: bool,
+    /// It was said what a step had to say.
+    warned: bool,
     /// Finished stages, by their number in the Dockerfile.
     finished: Vec<(usize, Stage)>,
 }
@@ -58,7 +58,7 @@ impl<'a> Schedule<'a> {
             sources: None,
             number: 0,
             modified: 0,
-            warned_of_user: false,
+            warned: false,
             finished: Vec::new(),
         }
     }
@@ -169,12 +169,8 @@ impl<'a> Schedule<'a> {
     ) -> Result<(), BuildError> {
         let words = Words::new(self.plan.file, "RUN", &stage.scope, &self.plan.scope);
         let prepared = run::prepare(run, &words, stage, self.options)?;
-        if prepared.is_other_user() && !self.warned_of_user {
-            self.warned_of_user = true;
-            let mode = self.options.emulation.name();
-            let text = format!("USER: commands of RUN stay root under --force={mode}");
-            (self.events)(Event::Warning(text));
-        }
+        let mode = self.options.emulation.name();
+        let warning = || format!("USER: commands of RUN stay root under --force={mode}");
         let spec = prepared.spec((self.number + 1).to_string(), self.options);
         let execute = |machinery: &Machinery<'_>, workspace: &Workspace| {
             machinery.execute(workspace, &spec, &prepared.argv)
@@ -184,6 +180,7 @@ impl<'a> Schedule<'a> {
             history: prepared.history(stage),
             mount_points: spec.mount_points(),
             repeatable: false,
+            warning: prepared.is_other_user().then(warning),
             execute: &execute,
         };
         let mark = self.step(header, step, stage)?;
@@ -234,6 +231,7 @@ impl<'a> Schedule<'a> {
             history: prepared.history(),
             mount_points: Vec::new(),
             repeatable: true,
+            warning: None,
             execute: &execute,
         };
         self.step(header, step, stage).map(drop)
@@ -270,6 +268,7 @@ impl<'a> Schedule<'a> {
                 history,
                 mount_points: Vec::new(),
                 repeatable: true,
+                warning: None,
                 execute: &execute,
             };
             self.step(header, step, stage)?;

@@ -68,6 +68,25 @@ fn force_without_a_mode_is_explained() {
 }
 
 #[test]
+fn step_warns_when_it_is_executed_and_a_dry_run_says_what_it_is() {
+    let env = with_base();
+    env.write("context/Dockerfile", "FROM base\nUSER 1\nRUN true\nRUN :\n");
+    let warning = "warning: USER: commands of RUN stay root under --force=seccomp\n";
+    let dry = "dry run: nothing was executed or stored\n";
+    let build = |options: &[&str]| {
+        let arguments = [&["build", "context"], options].concat();
+        env.image(arguments).success().stderr
+    };
+    let told = build(&["-n"]);
+    assert!(told.contains(warning) && told.contains(dry), "{told}");
+    // And once more at the end.
+    let told = build(&[]);
+    assert_eq!(told.matches(warning).count(), 2, "{told}");
+    let told = build(&[]);
+    assert!(!told.contains("warning") && !told.contains(dry), "{told}");
+}
+
+#[test]
 fn what_changes_no_file_makes_no_layer() {
     let env = with_base();
     let before = layers(&env);
@@ -220,6 +239,12 @@ fn what_is_not_there_yet_says_so_before_anything_is_pulled() {
         env.image(["build", "context"])
             .exits(1)
             .complains("not yet supported");
+    }
+    for (source, local) in [("x", true), ("https://example.invalid/x", false)] {
+        env.write("context/Dockerfile", format!("FROM a\nADD {source} /\n"));
+        let refused = env.image(["build", "context"]).exits(1);
+        let hinted = refused.stderr.contains("hint: use COPY for local files");
+        assert_eq!(hinted, local, "{refused}");
     }
 }
 

@@ -200,6 +200,10 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     if built.image.is_some() {
         report_further_names(&options, built.instructions, &context.terminal);
     }
+    if options.dry_run {
+        let text = "dry run: nothing was executed or stored";
+        context.terminal.info(text);
+    }
     output.print_result(&built)
 }
 
