@@ -109,7 +109,8 @@ impl Schedule<'_> {
 
     /// What the user can do about an image that can't be had: use the one he may have meant, or what `hint` says.
     fn hint_about(&self, reference: &Reference, hint: Option<String>) -> Option<String> {
-        match similar_image(self.context.storage, &reference.to_string()) {
+        let storage = self.context.storage;
+        match storage.and_then(|it| similar_image(it, &reference.to_string())) {
             Some(near) => Some(match hint {
                 Some(hint) => format!("did you mean {near}? else: {hint}"),
                 None => format!("did you mean {near}?"),
