@@ -38,6 +38,8 @@ fn archives_of_gnu_tar_become_the_tree_that_gnu_tar_makes() {
     let root = directory.path().join("root");
     tree(&root);
     let archive = directory.path().join("archive.tar");
+    /// A block for the list of extents, which a file has only once it is written back; in units of 512 bytes.
+    const EXTENTS: u64 = 8;
     let formats: [&[&str]; 7] = [
         &["--format=gnu"],
         &["--format=gnu", "--sparse"],
@@ -78,12 +80,9 @@ fn archives_of_gnu_tar_become_the_tree_that_gnu_tar_makes() {
                 .blocks
         };
         let original = fs::metadata(root.join("sparse")).unwrap();
-        assert_eq!(
-            blocks(&ours),
-            std::os::unix::fs::MetadataExt::blocks(&original),
-            "{options:?}"
-        );
-        assert!(blocks(&theirs) >= blocks(&ours));
+        let original = std::os::unix::fs::MetadataExt::blocks(&original);
+        assert!(blocks(&ours).abs_diff(original) <= EXTENTS, "{options:?}");
+        assert!(blocks(&theirs) + EXTENTS >= blocks(&ours));
     }
 }
 
