@@ -27,3 +27,4 @@ pub mod tty;
 pub mod xattr;
 
 pub use error::{SyscallError, without_number};
+pub use rustix::io::Errno;
