@@ -10,6 +10,7 @@ pub mod in_root;
 pub mod limits;
 pub mod lock;
 pub mod memfd;
+pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod nss;

@@ -1,6 +1,11 @@
 //! What a filter says to a call, by interpreting the program as the kernel does.
 
-use ch_linux::seccomp::{AND, Instruction, JUMP_IF_EQUAL, JUMP_IF_SET, LOAD_WORD, RETURN, Verdict};
+use ch_linux::seccomp::{
+    AND, Instruction, JUMP, JUMP_IF_EQUAL, JUMP_IF_SET, LOAD_WORD, RETURN, Verdict,
+};
+
+/// `ENOSYS`.
+pub(super) const NOT_THERE: Verdict = Verdict::Fail(38);
 
 /// A system call, as a filter sees it.
 pub(super) struct Call {
@@ -29,10 +34,11 @@ impl Call {
             match code {
                 LOAD_WORD => accumulator = self.word(value)?,
                 AND => accumulator &= value,
+                JUMP => next += usize::try_from(value).ok()?,
                 JUMP_IF_EQUAL => jump(accumulator == value),
                 JUMP_IF_SET => jump(accumulator & value != 0),
                 RETURN => {
-                    return [Verdict::Allow, Verdict::Succeed]
+                    return [Verdict::Allow, Verdict::Succeed, Verdict::Ask, NOT_THERE]
                         .into_iter()
                         .find(|verdict| verdict.code() == value);
                 }

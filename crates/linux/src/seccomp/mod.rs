@@ -3,9 +3,15 @@
 //! Only the instructions that our filters use can be made. A filter is a plain value, so that it can be
 //! tested by interpreting it, for machines other than this one too.
 
+mod listener;
+
 use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
+
+use rustix::io::Errno;
 
 use crate::SyscallError;
+pub use listener::{Answer, Listener, Notification};
 
 /// A classic BPF instruction, laid out as the kernel's `struct sock_filter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +45,10 @@ pub enum Verdict {
     Allow,
     /// It returns 0 and does nothing.
     Succeed,
+    /// It fails with this error and does nothing.
+    Fail(i32),
+    /// A [`Listener`] is asked.
+    Ask,
 }
 
 // From <linux/bpf_common.h>: class, size or operation, mode or source.
@@ -46,6 +56,8 @@ pub enum Verdict {
 pub const LOAD_WORD: u16 = 0x20;
 /// Keeps the bits of the operand.
 pub const AND: u16 = 0x54;
+/// Jumps over as many instructions as the operand says.
+pub const JUMP: u16 = 0x05;
 /// Jumps if the accumulator equals the operand.
 pub const JUMP_IF_EQUAL: u16 = 0x15;
 /// Jumps if the accumulator has a bit of the operand.
@@ -59,6 +71,8 @@ impl Verdict {
         match self {
             Self::Allow => libc::SECCOMP_RET_ALLOW,
             Self::Succeed => libc::SECCOMP_RET_ERRNO,
+            Self::Fail(errno) => libc::SECCOMP_RET_ERRNO | errno.cast_unsigned() & 0xffff,
+            Self::Ask => libc::SECCOMP_RET_USER_NOTIF,
         }
     }
 }
@@ -95,6 +109,16 @@ impl Instruction {
         Self::new(AND, 0, 0, mask)
     }
 
+    /// Skips `distance` instructions.
+    pub fn skip(distance: u32) -> Self {
+        Self::new(JUMP, 0, 0, distance)
+    }
+
+    /// Skips `distance` instructions if the accumulator is `value`.
+    pub fn if_equal(value: u32, distance: u8) -> Self {
+        Self::new(JUMP_IF_EQUAL, distance, 0, value)
+    }
+
     /// Skips `distance` instructions unless the accumulator is `value`.
     pub fn unless_equal(value: u32, distance: u8) -> Self {
         Self::new(JUMP_IF_EQUAL, 0, distance, value)
@@ -121,8 +145,32 @@ impl Instruction {
 /// The thread must have given up new privileges ([`crate::process::forbid_new_privileges`]) or be
 /// privileged in its user namespace.
 pub fn install(program: &[Instruction]) -> Result<(), SyscallError> {
+    set_filter(program, 0).map(drop)
+}
+
+/// Like [`install`], and gives the listener that calls with [`Verdict::Ask`] are put to.
+///
+/// A caller that was heard waits for the answer even if a signal comes, where the kernel can do that
+/// (`SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`, Linux 5.19): else a call that the listener has carried out would be
+/// made once more. Fails with `EBUSY` if the thread has a listener already.
+pub fn install_asking(program: &[Instruction]) -> Result<Listener, SyscallError> {
+    let asking = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    let patient = asking | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let descriptor = match set_filter(program, patient) {
+        Err(error) if error.errno() == Some(Errno::INVAL) => set_filter(program, asking)?,
+        other => other?,
+    };
+    #[expect(unsafe_code, reason = "seccomp(2) gives a bare number")]
+    // SAFETY: the kernel has just opened it for us alone.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    Ok(Listener::from(descriptor))
+}
+
+/// `seccomp(2)` with `SECCOMP_SET_MODE_FILTER`.
+fn set_filter(program: &[Instruction], flags: libc::c_ulong) -> Result<i32, SyscallError> {
     let failed = |source| {
-        let arguments = format!("SECCOMP_SET_MODE_FILTER, 0, {} instructions", program.len());
+        let length = program.len();
+        let arguments = format!("SECCOMP_SET_MODE_FILTER, {flags:#x}, {length} instructions");
         SyscallError::new("seccomp", arguments, source)
     };
     let length = u16::try_from(program.len())
@@ -138,14 +186,13 @@ pub fn install(program: &[Instruction]) -> Result<(), SyscallError> {
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
-            0,
+            flags,
             &raw const filter,
         )
     };
-    if answer == 0 {
-        Ok(())
-    } else {
-        Err(failed(io::Error::last_os_error()))
+    match i32::try_from(answer) {
+        Ok(answer) if answer >= 0 => Ok(answer),
+        _ => Err(failed(io::Error::last_os_error())),
     }
 }
 
