@@ -12,5 +12,7 @@ mod calls;
 pub mod credentials;
 mod filter;
 mod mode;
+mod supervisor;
 
 pub use mode::{Mode, UnknownMode};
+pub use supervisor::Supervisor;

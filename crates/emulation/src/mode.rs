@@ -11,6 +11,8 @@ use crate::filter;
 /// How root is emulated while a command runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Mode {
+    /// Calls that need privileges are answered as a real kernel would, and what they set is remembered.
+    Supervisor,
     /// Calls that need privileges succeed without doing anything, and nothing is remembered.
     Seccomp,
     /// The kernel answers every call itself.
@@ -26,6 +28,7 @@ impl Mode {
     /// The filter a command of this mode runs under; empty if it needs none.
     pub fn filter(self) -> Vec<Instruction> {
         match self {
+            Self::Supervisor => filter::ask(),
             Self::Seccomp => filter::pretend_success(),
             Self::None => Vec::new(),
         }
@@ -34,6 +37,7 @@ impl Mode {
     /// The mode's name, as on the command line and in cache keys.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Supervisor => "supervisor",
             Self::Seccomp => "seccomp",
             Self::None => "none",
         }
@@ -42,6 +46,7 @@ impl Mode {
     /// Whether ownership that a program sets is forgotten at once, so that `tar` must not try.
     pub fn forgets_owners(self) -> bool {
         match self {
+            Self::Supervisor => false,
             Self::Seccomp | Self::None => true,
         }
     }
@@ -57,7 +62,7 @@ impl FromStr for Mode {
     type Err = UnknownMode;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        [Self::Seccomp, Self::None]
+        [Self::Supervisor, Self::Seccomp, Self::None]
             .into_iter()
             .find(|mode| mode.name() == name)
             .ok_or_else(|| UnknownMode(name.to_owned()))
@@ -70,7 +75,7 @@ mod tests {
 
     #[test]
     fn every_mode_is_found_by_its_name() {
-        for mode in [Mode::Seccomp, Mode::None] {
+        for mode in [Mode::Supervisor, Mode::Seccomp, Mode::None] {
             assert_eq!(mode.name().parse(), Ok(mode));
         }
         assert_eq!("sudo".parse::<Mode>(), Err(UnknownMode("sudo".to_owned())));

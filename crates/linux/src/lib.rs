@@ -3,6 +3,7 @@
 //! No policy and no format of ours is in here. A failed call reports all its arguments
 //! ([`SyscallError`]); work on paths goes by descriptor.
 
+pub mod behalf;
 pub mod boot;
 mod error;
 pub mod file;

@@ -21,6 +21,9 @@ pub(crate) enum Call {
     Capset,
     Chmod,
     Chown,
+    Chroot,
+    Clone,
+    Clone3,
     Creat,
     Execve,
     Execveat,
@@ -69,6 +72,7 @@ pub(crate) enum Call {
     Open,
     Openat,
     Openat2,
+    PivotRoot,
     Prctl,
     Removexattr,
     Removexattrat,
@@ -79,6 +83,7 @@ pub(crate) enum Call {
     Setfsuid,
     Setgid,
     Setgroups,
+    Setns,
     Setregid,
     Setresgid,
     Setresuid,
@@ -92,6 +97,7 @@ pub(crate) enum Call {
     Statx,
     Symlink,
     Symlinkat,
+    Unshare,
 }
 
 /// Width of the identifiers that a call takes and gives.
@@ -122,8 +128,10 @@ pub(crate) enum Concern {
 const CREATES: u32 = 0o100 | 0o20_000_000;
 /// `PR_*` of keepcaps, bounding set, timer slack, securebits and ambient set.
 const CONTROLS: [u32; 9] = [7, 8, 23, 24, 27, 28, 29, 30, 47];
+/// `CLONE_NEWNS`.
+pub(crate) const NEW_MOUNTS: u32 = 0x0002_0000;
 /// `SO_PEERCRED`, `SO_PEERGROUPS`.
-const PEER_OPTIONS: [u32; 2] = [17, 59];
+pub(crate) const PEER_OPTIONS: [u32; 2] = [17, 59];
 /// `SYS_BIND`, `SYS_GETSOCKOPT` of `socketcall(2)`.
 const SOCKET_CALLS: [u32; 2] = [2, 15];
 /// `SOL_SOCKET` on every machine here.
@@ -135,6 +143,7 @@ impl Call {
         match self {
             Self::Open => Concern::Bits(1, CREATES),
             Self::Openat => Concern::Bits(2, CREATES),
+            Self::Clone | Self::Unshare => Concern::Bits(0, NEW_MOUNTS),
             Self::Prctl => Concern::OneOf(0, &CONTROLS),
             Self::Socketcall => Concern::OneOf(0, &SOCKET_CALLS),
             Self::Getsockopt => Concern::SocketOption(&PEER_OPTIONS),

@@ -97,7 +97,7 @@ fn x32(call: Call) -> Option<u32> {
 const NO: u32 = u32::MAX;
 
 /// x86-64, i386, aarch64, Arm.
-const ROWS: [(Call, Width, [u32; 4]); 99] = [
+const ROWS: [(Call, Width, [u32; 4]); 105] = [
     (Openat, ThirtyTwo, [257, 295, 56, 322]),
     (Fstatat, ThirtyTwo, [262, NO, 79, NO]),
     (Fstatat64, ThirtyTwo, [NO, 300, NO, 327]),
@@ -195,6 +195,12 @@ const ROWS: [(Call, Width, [u32; 4]); 99] = [
     (Bind, ThirtyTwo, [49, 361, 200, 282]),
     (Getsockopt, ThirtyTwo, [55, 365, 209, 295]),
     (Socketcall, ThirtyTwo, [NO, 102, NO, NO]),
+    (Clone, ThirtyTwo, [56, 120, 220, 120]),
+    (Clone3, ThirtyTwo, [435, 435, 435, 435]),
+    (Unshare, ThirtyTwo, [272, 310, 97, 337]),
+    (Setns, ThirtyTwo, [308, 346, 268, 375]),
+    (Chroot, ThirtyTwo, [161, 61, 51, 61]),
+    (PivotRoot, ThirtyTwo, [155, 217, 41, 218]),
     (IoUringSetup, ThirtyTwo, [425, 425, 425, 425]),
     (KexecLoad, ThirtyTwo, [246, 283, 104, 347]),
 ];

@@ -206,6 +206,10 @@ pub(crate) enum Request {
     Control([u64; 5]),
     /// An option of a socket: descriptor, option, value and where its length is.
     PeerOption(i32, u32, Pointer, Pointer),
+    /// To have a root or mounts of its own.
+    Separate,
+    /// A new process, as `struct clone_args` says.
+    Clone(Pointer),
     /// `socketcall(2)`: which, and where its arguments are, as words of 32 bits.
     SocketCall(u32, Pointer),
 }
@@ -379,6 +383,10 @@ fn others(call: Call, [a, b, c, d, e, _]: [u64; 6]) -> Option<Request> {
             Request::PeerOption(a as i32, c as u32, Pointer(d), Pointer(e))
         }
         Call::Prctl => Request::Control([a & u64::from(u32::MAX), b, c, d, e]),
+        Call::Chroot | Call::PivotRoot | Call::Setns | Call::Unshare | Call::Clone => {
+            Request::Separate
+        }
+        Call::Clone3 => Request::Clone(Pointer(a)),
         Call::Socketcall => Request::SocketCall(a as u32, Pointer(b)),
         _ => return None,
     })

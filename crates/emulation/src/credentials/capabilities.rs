@@ -42,6 +42,9 @@ impl Capability {
 /// Number of the last capability (`CAP_CHECKPOINT_RESTORE`, Linux 5.9).
 pub(crate) const LAST: u64 = 40;
 
+/// Every capability there is.
+pub(crate) const EVERY: u64 = (1 << (LAST + 1)) - 1;
+
 /// The five sets of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Capabilities {
@@ -58,15 +61,12 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Every capability there is.
-    const EVERY: u64 = (1 << (LAST + 1)) - 1;
-
     /// Root's.
     pub const ALL: Self = Self {
-        effective: Self::EVERY,
-        permitted: Self::EVERY,
+        effective: EVERY,
+        permitted: EVERY,
         inheritable: 0,
-        bounding: Self::EVERY,
+        bounding: EVERY,
         ambient: 0,
     };
 

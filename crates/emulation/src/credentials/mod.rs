@@ -14,8 +14,10 @@ mod tests;
 
 use ch_linux::Errno;
 
+pub(crate) use capabilities::EVERY;
 pub use capabilities::{Capabilities, Capability};
-pub use execute::FileGrants;
+pub use change::Ambient;
+pub use execute::{FileCapabilities, FileGrants};
 
 /// What a change of credentials gives, or the kernel's answer where it is refused.
 pub type Changed = Result<Credentials, Errno>;

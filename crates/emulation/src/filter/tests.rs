@@ -253,125 +253,126 @@ fn each_table_fakes_exactly_its_numbers() {
     }
 }
 
+const CREATE: u64 = 0o101;
+const TEMPORARY: u64 = 0o20_200_002;
+const ASKED: [(&str, u32, u32, [u64; 6], Verdict); 22] = [
+    ("read", AUDIT_X86_64, 0, [0; 6], Verdict::Allow),
+    ("chown", AUDIT_X86_64, 92, [0; 6], Verdict::Ask),
+    ("newfstatat", AUDIT_X86_64, 262, [0; 6], Verdict::Ask),
+    ("plain openat", AUDIT_X86_64, 257, [0; 6], Verdict::Allow),
+    (
+        "creating openat",
+        AUDIT_X86_64,
+        257,
+        [0, 0, CREATE, 0, 0, 0],
+        Verdict::Ask,
+    ),
+    (
+        "temporary openat",
+        AUDIT_X86_64,
+        257,
+        [0, 0, TEMPORARY, 0, 0, 0],
+        Verdict::Ask,
+    ),
+    (
+        "O_DIRECTORY openat",
+        AUDIT_X86_64,
+        257,
+        [0, 0, 0o200_000, 0, 0, 0],
+        Verdict::Allow,
+    ),
+    (
+        "creating open",
+        AUDIT_X86_64,
+        2,
+        [0, CREATE, 0, 0, 0, 0],
+        Verdict::Ask,
+    ),
+    (
+        "open with a mode",
+        AUDIT_X86_64,
+        2,
+        [0, 0, CREATE, 0, 0, 0],
+        Verdict::Allow,
+    ),
+    ("openat2", AUDIT_X86_64, 437, [0; 6], Verdict::Ask),
+    (
+        "PR_SET_NAME",
+        AUDIT_X86_64,
+        157,
+        [15, 0, 0, 0, 0, 0],
+        Verdict::Allow,
+    ),
+    (
+        "PR_SET_KEEPCAPS",
+        AUDIT_X86_64,
+        157,
+        [8, 1, 0, 0, 0, 0],
+        Verdict::Ask,
+    ),
+    (
+        "PR_SET_TIMERSLACK",
+        AUDIT_X86_64,
+        157,
+        [29, 1, 0, 0, 0, 0],
+        Verdict::Ask,
+    ),
+    (
+        "SO_PEERCRED",
+        AUDIT_X86_64,
+        55,
+        [3, 1, 17, 0, 0, 0],
+        Verdict::Ask,
+    ),
+    (
+        "SO_ERROR",
+        AUDIT_X86_64,
+        55,
+        [3, 1, 4, 0, 0, 0],
+        Verdict::Allow,
+    ),
+    (
+        "17 of another level",
+        AUDIT_X86_64,
+        55,
+        [3, 6, 17, 0, 0, 0],
+        Verdict::Allow,
+    ),
+    ("io_uring_setup", AUDIT_X86_64, 425, [0; 6], NOT_THERE),
+    ("kexec_load", AUDIT_X86_64, 246, [0; 6], NOT_THERE),
+    (
+        "x32 execve",
+        AUDIT_X86_64,
+        0x4000_0000 | 520,
+        [0; 6],
+        Verdict::Ask,
+    ),
+    (
+        "i386 socketcall getsockopt",
+        AUDIT_I386,
+        102,
+        [15, 0, 0, 0, 0, 0],
+        Verdict::Ask,
+    ),
+    (
+        "i386 socketcall send",
+        AUDIT_I386,
+        102,
+        [9, 0, 0, 0, 0, 0],
+        Verdict::Allow,
+    ),
+    (
+        "aarch64 openat",
+        AUDIT_AARCH64,
+        56,
+        [0, 0, CREATE, 0, 0, 0],
+        Verdict::Ask,
+    ),
+];
+
 #[test]
 fn the_supervisor_is_asked_about_what_concerns_it() {
-    const CREATE: u64 = 0o101;
-    const TEMPORARY: u64 = 0o20_200_002;
-    let rows: [(&str, u32, u32, [u64; 6], Verdict); 22] = [
-        ("read", AUDIT_X86_64, 0, [0; 6], Verdict::Allow),
-        ("chown", AUDIT_X86_64, 92, [0; 6], Verdict::Ask),
-        ("newfstatat", AUDIT_X86_64, 262, [0; 6], Verdict::Ask),
-        ("plain openat", AUDIT_X86_64, 257, [0; 6], Verdict::Allow),
-        (
-            "creating openat",
-            AUDIT_X86_64,
-            257,
-            [0, 0, CREATE, 0, 0, 0],
-            Verdict::Ask,
-        ),
-        (
-            "temporary openat",
-            AUDIT_X86_64,
-            257,
-            [0, 0, TEMPORARY, 0, 0, 0],
-            Verdict::Ask,
-        ),
-        (
-            "O_DIRECTORY openat",
-            AUDIT_X86_64,
-            257,
-            [0, 0, 0o200_000, 0, 0, 0],
-            Verdict::Allow,
-        ),
-        (
-            "creating open",
-            AUDIT_X86_64,
-            2,
-            [0, CREATE, 0, 0, 0, 0],
-            Verdict::Ask,
-        ),
-        (
-            "open with a mode",
-            AUDIT_X86_64,
-            2,
-            [0, 0, CREATE, 0, 0, 0],
-            Verdict::Allow,
-        ),
-        ("openat2", AUDIT_X86_64, 437, [0; 6], Verdict::Ask),
-        (
-            "PR_SET_NAME",
-            AUDIT_X86_64,
-            157,
-            [15, 0, 0, 0, 0, 0],
-            Verdict::Allow,
-        ),
-        (
-            "PR_SET_KEEPCAPS",
-            AUDIT_X86_64,
-            157,
-            [8, 1, 0, 0, 0, 0],
-            Verdict::Ask,
-        ),
-        (
-            "PR_SET_TIMERSLACK",
-            AUDIT_X86_64,
-            157,
-            [29, 1, 0, 0, 0, 0],
-            Verdict::Ask,
-        ),
-        (
-            "SO_PEERCRED",
-            AUDIT_X86_64,
-            55,
-            [3, 1, 17, 0, 0, 0],
-            Verdict::Ask,
-        ),
-        (
-            "SO_ERROR",
-            AUDIT_X86_64,
-            55,
-            [3, 1, 4, 0, 0, 0],
-            Verdict::Allow,
-        ),
-        (
-            "17 of another level",
-            AUDIT_X86_64,
-            55,
-            [3, 6, 17, 0, 0, 0],
-            Verdict::Allow,
-        ),
-        ("io_uring_setup", AUDIT_X86_64, 425, [0; 6], NOT_THERE),
-        ("kexec_load", AUDIT_X86_64, 246, [0; 6], NOT_THERE),
-        (
-            "x32 execve",
-            AUDIT_X86_64,
-            0x4000_0000 | 520,
-            [0; 6],
-            Verdict::Ask,
-        ),
-        (
-            "i386 socketcall getsockopt",
-            AUDIT_I386,
-            102,
-            [15, 0, 0, 0, 0, 0],
-            Verdict::Ask,
-        ),
-        (
-            "i386 socketcall send",
-            AUDIT_I386,
-            102,
-            [9, 0, 0, 0, 0, 0],
-            Verdict::Allow,
-        ),
-        (
-            "aarch64 openat",
-            AUDIT_AARCH64,
-            56,
-            [0, 0, CREATE, 0, 0, 0],
-            Verdict::Ask,
-        ),
-    ];
-    for (name, architecture, number, arguments, expected) in rows {
+    for (name, architecture, number, arguments, expected) in ASKED {
         let call = Call {
             architecture,
             number,

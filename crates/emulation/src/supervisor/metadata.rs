@@ -1,0 +1,238 @@
+//! What `stat(2)` and its relatives tell.
+
+use std::ffi::CString;
+
+use ch_linux::Errno;
+use ch_linux::behalf::{self, Statx};
+use ch_ownership::{Kind, Override};
+
+use super::caller::Caller;
+use super::object::{carried, with_kind_of};
+use super::path::Way;
+use super::{DONE, Replied, Reply, Supervisor};
+use crate::calls::{Pointer, StatBuffer, Target};
+
+const NOFOLLOW: u32 = 0x100;
+/// `AT_STATX_SYNC_TYPE` and `AT_NO_AUTOMOUNT`: what a caller of `statx(2)` may say beside.
+const STATX_FLAGS: u32 = 0x6000 | 0x800;
+
+impl Supervisor {
+    pub(super) fn stat(
+        &self,
+        caller: &Caller<'_>,
+        target: &Target,
+        buffer: StatBuffer,
+        to: Pointer,
+    ) -> Replied {
+        let Some((mut status, believed)) =
+            self.overridden(caller, target, 0, behalf::BASIC_STATS)?
+        else {
+            return Ok(Reply::Continue);
+        };
+        apply(&mut status, &believed);
+        caller.write(to, &encode(&status, buffer)?)?;
+        DONE
+    }
+
+    pub(super) fn statx(
+        &self,
+        caller: &Caller<'_>,
+        target: &Target,
+        flags: u32,
+        mask: u32,
+        to: Pointer,
+    ) -> Replied {
+        let Some((mut status, believed)) =
+            self.overridden(caller, target, flags & STATX_FLAGS, mask)?
+        else {
+            return Ok(Reply::Continue);
+        };
+        apply(&mut status, &believed);
+        caller.write(to, status.bytes())?;
+        DONE
+    }
+
+    /// The status of an object of which something else is believed than the kernel would say; of all others
+    /// nothing, as fast as can be.
+    fn overridden(
+        &self,
+        caller: &Caller<'_>,
+        target: &Target,
+        flags: u32,
+        mask: u32,
+    ) -> Result<Option<(Statx, Override)>, Errno> {
+        let (path, follow) = match self.way(caller, target) {
+            Ok(Way::Path(path, follow)) => (path, follow),
+            Ok(Way::Steps(_)) => {
+                // The kernel knows best why something is not there.
+                let Ok(object) = self.object(caller, target) else {
+                    return Ok(None);
+                };
+                return self.overridden_at(&object.path(), true, flags, mask);
+            }
+            Err(Errno::FAULT) => return Err(Errno::FAULT),
+            Err(_) => return Ok(None),
+        };
+        self.overridden_at(&path, follow, flags, mask)
+    }
+
+    fn overridden_at(
+        &self,
+        path: &CString,
+        follow: bool,
+        flags: u32,
+        mask: u32,
+    ) -> Result<Option<(Statx, Override)>, Errno> {
+        let flags = flags | if follow { 0 } else { NOFOLLOW };
+        let status = || Statx::of_path(path, flags, mask | behalf::BASIC_STATS);
+        match carried(path, follow) {
+            Ok(carried) => {
+                let status = status()?;
+                Ok(Some((status.clone(), with_kind_of(carried, &status))))
+            }
+            Err(Errno::NODATA | Errno::OPNOTSUPP) if !self.remembered.is_empty() => {
+                let Ok(status) = status() else {
+                    return Ok(None);
+                };
+                let believed = self.remembered.get(status.identity());
+                Ok(believed.map(|believed| (status, believed)))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// Has a status say what is believed.
+fn apply(status: &mut Statx, believed: &Override) {
+    let kind = match believed.kind {
+        Kind::Character(_) => 0o020_000,
+        Kind::Block(_) => 0o060_000,
+        _ => status.mode() & 0o170_000,
+    };
+    let mode = u16::try_from(kind | believed.mode & 0o7777).unwrap_or(0);
+    status.set(20, &believed.uid.to_ne_bytes());
+    status.set(24, &believed.gid.to_ne_bytes());
+    status.set(28, &mode.to_ne_bytes());
+    if let Kind::Character(device) | Kind::Block(device) = believed.kind {
+        status.set(128, &device.major.to_ne_bytes());
+        status.set(132, &device.minor.to_ne_bytes());
+    }
+}
+
+/// A structure under construction.
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn put(&mut self, offset: usize, value: &[u8]) {
+        self.0[offset..offset + value.len()].copy_from_slice(value);
+    }
+
+    fn word(&mut self, offset: usize, value: u32) {
+        self.put(offset, &value.to_le_bytes());
+    }
+
+    fn long(&mut self, offset: usize, value: u64) {
+        self.put(offset, &value.to_le_bytes());
+    }
+
+    fn half(&mut self, offset: usize, value: u16) {
+        self.put(offset, &value.to_le_bytes());
+    }
+}
+
+/// A device number as the kernel packs it (`new_encode_dev`).
+fn packed(major: u32, minor: u32) -> u32 {
+    (minor & 0xff) | major << 8 | (minor & !0xff) << 12
+}
+
+/// What fits into 32 bits, else `EOVERFLOW`, as the kernel says.
+fn fits(value: u64) -> Result<u32, Errno> {
+    u32::try_from(value).map_err(|_| Errno::OVERFLOW)
+}
+
+/// Times of access, modification and change: seconds and nanoseconds.
+fn times(status: &Statx) -> [(u64, u32); 3] {
+    [64, 112, 96].map(|at| (status.long(at), status.word(at + 8)))
+}
+
+/// `struct stat` or `struct stat64` of a machine (`arch/*/include/uapi/asm/stat.h`).
+fn encode(status: &Statx, buffer: StatBuffer) -> Result<Vec<u8>, Errno> {
+    let device = packed(status.word(136), status.word(140));
+    let (major, minor) = status.device();
+    let special = packed(major, minor);
+    let (inode, links) = (status.long(32), status.word(16));
+    let (uid, gid) = status.owner();
+    let (size, blocks, block) = (status.long(40), status.long(48), status.word(4));
+    let zeroed = |length| Bytes(vec![0; length]);
+    let bytes = match buffer {
+        StatBuffer::X86_64 | StatBuffer::Aarch64 => {
+            let x86 = buffer == StatBuffer::X86_64;
+            let mut to = zeroed(if x86 { 144 } else { 128 });
+            to.long(0, device.into());
+            to.long(8, inode);
+            if x86 {
+                to.long(16, links.into());
+                to.word(24, status.mode());
+                to.word(28, uid);
+                to.word(32, gid);
+                to.long(40, special.into());
+            } else {
+                to.word(16, status.mode());
+                to.word(20, links);
+                to.word(24, uid);
+                to.word(28, gid);
+                to.long(32, special.into());
+            }
+            to.long(48, size);
+            to.long(56, block.into());
+            to.long(64, blocks);
+            for (index, (seconds, nanoseconds)) in times(status).into_iter().enumerate() {
+                to.long(72 + 16 * index, seconds);
+                to.long(80 + 16 * index, nanoseconds.into());
+            }
+            to
+        }
+        StatBuffer::I386Long | StatBuffer::ArmLong => {
+            // Arm aligns numbers of 64 bits, so all is a word further on from the size.
+            let shift = if buffer == StatBuffer::ArmLong { 4 } else { 0 };
+            let further = 2 * shift;
+            let mut to = zeroed(96 + further);
+            to.long(0, device.into());
+            to.word(12, inode as u32);
+            to.word(16, status.mode());
+            to.word(20, links);
+            to.word(24, uid);
+            to.word(28, gid);
+            to.long(32, special.into());
+            to.long(44 + shift, size);
+            to.word(52 + shift, block);
+            to.long(56 + further, blocks);
+            for (index, (seconds, nanoseconds)) in times(status).into_iter().enumerate() {
+                to.word(64 + further + 8 * index, seconds as u32);
+                to.word(68 + further + 8 * index, nanoseconds);
+            }
+            to.long(88 + further, inode);
+            to
+        }
+        StatBuffer::Old => {
+            let narrow = |id: u32| u16::try_from(id).unwrap_or(65_534);
+            let mut to = zeroed(64);
+            to.word(0, device);
+            to.word(4, fits(inode)?);
+            to.half(8, status.half(28));
+            to.half(10, u16::try_from(links).map_err(|_| Errno::OVERFLOW)?);
+            to.half(12, narrow(uid));
+            to.half(14, narrow(gid));
+            to.word(16, special);
+            to.word(20, fits(size)?);
+            to.word(24, block);
+            to.word(28, fits(blocks)?);
+            for (index, (seconds, nanoseconds)) in times(status).into_iter().enumerate() {
+                to.word(32 + 8 * index, seconds as u32);
+                to.word(36 + 8 * index, nanoseconds);
+            }
+            to
+        }
+    };
+    Ok(bytes.0)
+}

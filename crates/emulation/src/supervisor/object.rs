@@ -1,0 +1,160 @@
+//! Objects of the container, and what is believed of them.
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+
+use ch_linux::Errno;
+use ch_linux::behalf::{self, Statx};
+use ch_linux::file::Device;
+use ch_ownership::{Kind, Override};
+
+use super::Supervisor;
+use super::caller::Caller;
+use super::path::of_descriptor;
+use crate::calls::Target;
+
+/// [`ch_ownership::OVERRIDE_STAT`], for the kernel.
+const OVERRIDE: &CStr = c"user.containers.override_stat";
+/// Longer than any override's text.
+const LONGEST: usize = 128;
+
+/// Something that is open, if only to be looked at.
+pub(super) struct Object {
+    pub(super) descriptor: OwnedFd,
+    pub(super) status: Statx,
+}
+
+impl Object {
+    pub(super) fn new(descriptor: OwnedFd) -> Result<Self, Errno> {
+        let status = Statx::of(&descriptor, 0, behalf::BASIC_STATS)?;
+        Ok(Self { descriptor, status })
+    }
+
+    /// Its kind on disk.
+    pub(super) fn kind(&self) -> Kind {
+        kind_on_disk(&self.status)
+    }
+
+    /// Whether it can have extended attributes of users.
+    pub(super) fn carries_attributes(&self) -> bool {
+        matches!(self.kind(), Kind::File | Kind::Directory)
+    }
+
+    pub(super) fn path(&self) -> std::ffi::CString {
+        of_descriptor(&self.descriptor)
+    }
+}
+
+/// What a status says by itself.
+pub(super) fn on_disk(status: &Statx) -> Override {
+    let (uid, gid) = status.owner();
+    Override {
+        uid,
+        gid,
+        mode: status.mode() & 0o7777,
+        kind: kind_on_disk(status),
+    }
+}
+
+fn kind_on_disk(status: &Statx) -> Kind {
+    let (major, minor) = status.device();
+    let device = Device { major, minor };
+    match status.mode() & 0o170_000 {
+        0o040_000 => Kind::Directory,
+        0o120_000 => Kind::Symlink,
+        0o010_000 => Kind::Pipe,
+        0o140_000 => Kind::Socket,
+        0o060_000 => Kind::Block(device),
+        0o020_000 => Kind::Character(device),
+        _ => Kind::File,
+    }
+}
+
+/// The override that the object at `path` carries; the error says that it carries none, or why that is not known.
+pub(super) fn carried(path: &CStr, follow: bool) -> Result<Override, Errno> {
+    let mut text = [0; LONGEST];
+    let length = behalf::attribute(path, follow, OVERRIDE, &mut text)?;
+    let text = std::str::from_utf8(&text[..length]).map_err(|_| Errno::NODATA)?;
+    text.parse().map_err(|_| Errno::NODATA)
+}
+
+/// An override whose text may leave out that it is of a directory.
+pub(super) fn with_kind_of(carried: Override, status: &Statx) -> Override {
+    match carried.kind {
+        Kind::File => Override {
+            kind: kind_on_disk(status),
+            ..carried
+        },
+        _ => carried,
+    }
+}
+
+impl Supervisor {
+    /// Opens what `target` names.
+    pub(super) fn object(&self, caller: &Caller<'_>, target: &Target) -> Result<Object, Errno> {
+        Object::new(self.open_target(caller, target)?)
+    }
+
+    /// What is believed of an object.
+    pub(super) fn believed(&self, object: &Object) -> Override {
+        if object.carries_attributes()
+            && let Ok(carried) = carried(&object.path(), true)
+        {
+            return with_kind_of(carried, &object.status);
+        }
+        self.remembered
+            .get(object.status.identity())
+            .unwrap_or_else(|| on_disk(&object.status))
+    }
+
+    /// Lets it be believed of an object: its mode on disk, and what it can't say by itself beside it.
+    pub(super) fn believe(&self, object: &Object, believed: &Override) -> Result<(), Errno> {
+        let identity = object.status.identity();
+        let path = object.path();
+        let ours = object.status.owner() == (0, 0);
+        let mode = believed.disk_mode();
+        let has_mode = object.kind() != Kind::Symlink;
+        let mut plain = believed.is_plain() && ours;
+        if has_mode && object.status.mode() & 0o7777 != mode {
+            match behalf::set_mode(&path, mode) {
+                // The host's, bound into the container.
+                Err(Errno::PERM) if !ours => plain = false,
+                other => other?,
+            }
+        }
+        if object.carries_attributes() {
+            let done = if plain {
+                match behalf::remove_attribute(&path, OVERRIDE) {
+                    Err(Errno::NODATA) => Ok(()),
+                    other => other,
+                }
+            } else {
+                let text = believed.to_string();
+                behalf::set_attribute(&path, OVERRIDE, text.as_bytes(), 0)
+            };
+            match done {
+                Ok(()) => {
+                    self.remembered.remove(identity);
+                    return Ok(());
+                }
+                // No room for attributes, or none at all.
+                Err(
+                    Errno::OPNOTSUPP
+                    | Errno::PERM
+                    | Errno::NOSPC
+                    | Errno::DQUOT
+                    | Errno::TOOBIG
+                    | Errno::RANGE
+                    | Errno::ACCESS,
+                ) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        if plain {
+            self.remembered.remove(identity);
+        } else {
+            self.remembered.insert(identity, *believed);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! Owners and modes.
+
+use ch_linux::behalf;
+use ch_ownership::Kind;
+
+use super::attributes::CAPABILITY;
+use super::caller::Caller;
+use super::{DONE, Replied, Reply, Supervisor};
+use crate::calls::Target;
+
+impl Supervisor {
+    pub(super) fn change_owner(
+        &self,
+        caller: &Caller<'_>,
+        target: &Target,
+        user: Option<u32>,
+        group: Option<u32>,
+    ) -> Replied {
+        let object = self.object(caller, target)?;
+        let before = self.believed(&object);
+        let after = self
+            .credentials(caller)
+            .change_owner(&before, user, group)?;
+        if after != before {
+            self.believe(&object, &after)?;
+        }
+        if object.kind() == Kind::File {
+            // What a new owner must not get; most files have none.
+            let _ = behalf::remove_attribute(&object.path(), CAPABILITY);
+        }
+        DONE
+    }
+
+    pub(super) fn change_mode(&self, caller: &Caller<'_>, target: &Target, mode: u32) -> Replied {
+        let object = self.object(caller, target)?;
+        // Links have no modes; the kernel says so.
+        if object.kind() == Kind::Symlink {
+            return Ok(Reply::Continue);
+        }
+        let before = self.believed(&object);
+        let after = self.credentials(caller).change_mode(&before, mode)?;
+        if after != before || after.disk_mode() != object.status.mode() & 0o7777 {
+            self.believe(&object, &after)?;
+        }
+        DONE
+    }
+}

@@ -1,0 +1,153 @@
+//! From what a caller names to a path that means the same to us.
+//!
+//! As long as nobody has a root or mounts of its own, a caller's absolute path is ours, and a relative one is below
+//! `/proc/TID/cwd` or `/proc/TID/fd/N`. Where links of `/proc` that depend on who follows them may be on the way, or
+//! somebody is apart, the path is [walked](super::walk).
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+
+use ch_linux::file::OFlags;
+use ch_linux::{Errno, behalf};
+
+use super::caller::{Caller, joined};
+use super::{Supervisor, walk};
+use crate::calls::{Destination, Target};
+
+/// How an object can be reached.
+pub(super) enum Way {
+    /// By this path, whose last link is followed or not.
+    Path(CString, bool),
+    /// Only step by step.
+    Steps(CString),
+}
+
+impl Supervisor {
+    /// The way to what `target` names.
+    pub(super) fn way(&self, caller: &Caller<'_>, target: &Target) -> Result<Way, Errno> {
+        let text = match target.path {
+            // `AT_EMPTY_PATH` allows none at all, since Linux 6.11.
+            Some(pointer) if pointer.0 != 0 || !target.empty => Some(caller.text(pointer)?),
+            _ => None,
+        };
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
+            if !target.empty {
+                return Err(Errno::NOENT);
+            }
+            return Ok(Way::Path(base(caller, target.directory), true));
+        };
+        if self.is_apart() || is_special(text.to_bytes()) {
+            return Ok(Way::Steps(text));
+        }
+        let path = if text.to_bytes().starts_with(b"/") {
+            text
+        } else {
+            joined(&base(caller, target.directory), &text)
+        };
+        Ok(Way::Path(path, target.follow))
+    }
+
+    /// Opens what `target` names, only to look at it and to change what it is.
+    pub(super) fn open_target(
+        &self,
+        caller: &Caller<'_>,
+        target: &Target,
+    ) -> Result<OwnedFd, Errno> {
+        let found = match self.way(caller, target)? {
+            Way::Path(path, follow) => {
+                let link = if follow {
+                    OFlags::empty()
+                } else {
+                    OFlags::NOFOLLOW
+                };
+                behalf::open(&path, OFlags::PATH | link)?
+            }
+            Way::Steps(text) => walk::to(caller, target.directory, &text, target.follow)?,
+        };
+        caller.still_waits()?;
+        Ok(found)
+    }
+
+    /// Opens the directory in which `place` is, and gives the name there.
+    pub(super) fn open_parent(
+        &self,
+        caller: &Caller<'_>,
+        place: &Destination,
+    ) -> Result<(OwnedFd, CString), Errno> {
+        let text = caller.text(place.path)?;
+        let bytes = text.to_bytes();
+        if bytes.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        // Slashes behind the last name say that a directory is meant.
+        let end = bytes.iter().rposition(|byte| *byte != b'/');
+        let bytes = &bytes[..end.map_or(0, |end| end + 1)];
+        let (parent, name) = match bytes.iter().rposition(|byte| *byte == b'/') {
+            Some(0) => (&b"/"[..], &bytes[1..]),
+            Some(at) => (&bytes[..at], &bytes[at + 1..]),
+            None => (&b"."[..], bytes),
+        };
+        if matches!(name, b"" | b"." | b"..") {
+            return Err(Errno::EXIST);
+        }
+        let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVAL);
+        let (parent, name) = (c_string(parent)?, c_string(name)?);
+        let directory = if self.is_apart() || is_special(parent.to_bytes()) {
+            walk::to(caller, place.directory, &parent, true)?
+        } else if parent.to_bytes().starts_with(b"/") {
+            behalf::open(&parent, OFlags::PATH | OFlags::DIRECTORY)?
+        } else {
+            let path = joined(&base(caller, place.directory), &parent);
+            behalf::open(&path, OFlags::PATH | OFlags::DIRECTORY)?
+        };
+        caller.still_waits()?;
+        Ok((directory, name))
+    }
+}
+
+/// Where relative paths of a caller start.
+pub(super) fn base(caller: &Caller<'_>, directory: i32) -> CString {
+    if directory == Target::HERE {
+        caller.in_proc("cwd")
+    } else {
+        caller.in_proc(&format!("fd/{directory}"))
+    }
+}
+
+/// Our own path of an open object.
+pub(super) fn of_descriptor(object: &OwnedFd) -> CString {
+    use std::os::fd::AsRawFd as _;
+    let path = format!("self/fd/{}", object.as_raw_fd());
+    CString::new(path).expect("a number holds no NUL")
+}
+
+/// Whether a path may lead over `/proc/self`, `/dev/fd` or `/dev/stdin`, or be a name in one of their directories.
+fn is_special(path: &[u8]) -> bool {
+    let has = |part: &[u8]| path.windows(part.len()).any(|window| window == part);
+    let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    let number = !last.is_empty() && last.iter().all(u8::is_ascii_digit);
+    number || has(b"proc") || has(b"fd") || last.starts_with(b"std") || has(b"self")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_depend_on_who_follows_them_are_special() {
+        for path in [
+            "/proc/self/fd/3",
+            "/dev/fd/3",
+            "fd/3",
+            "3",
+            "/dev/stdin",
+            "stdout",
+            "self/exe",
+        ] {
+            assert!(is_special(path.as_bytes()), "{path}");
+        }
+        for path in ["/etc/passwd", ".", "usr/lib", "/dev/null", "/usr/share/doc"] {
+            assert!(!is_special(path.as_bytes()), "{path}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Renaming what can't carry what is believed of it: an overlay gives such an object of a lower layer another number,
+//! by which it would not be known any more.
+
+use ch_linux::behalf;
+use ch_linux::file::OFlags;
+
+use super::caller::Caller;
+use super::object::Object;
+use super::{DONE, Replied, Reply, Supervisor};
+use crate::calls::Destination;
+
+/// `RENAME_EXCHANGE`.
+const EXCHANGE: u32 = 2;
+
+impl Supervisor {
+    pub(super) fn rename(
+        &self,
+        caller: &Caller<'_>,
+        from: &Destination,
+        to: &Destination,
+        flags: u32,
+    ) -> Replied {
+        if self.remembered.is_empty() || flags & EXCHANGE != 0 {
+            return Ok(Reply::Continue);
+        }
+        let Ok((directory, name)) = self.open_parent(caller, from) else {
+            return Ok(Reply::Continue);
+        };
+        let open = |directory, name| {
+            Object::new(behalf::open_at(
+                directory,
+                name,
+                OFlags::PATH | OFlags::NOFOLLOW,
+            )?)
+        };
+        let Ok(object) = open(&directory, &name) else {
+            return Ok(Reply::Continue);
+        };
+        let before = object.status.identity();
+        let Some(believed) = self.remembered.get(before) else {
+            return Ok(Reply::Continue);
+        };
+        let Ok((new_directory, new_name)) = self.open_parent(caller, to) else {
+            return Ok(Reply::Continue);
+        };
+        behalf::rename(&directory, &name, &new_directory, &new_name, flags)?;
+        let after = open(&new_directory, &new_name)?.status.identity();
+        if after != before {
+            self.remembered.remove(before);
+            self.remembered.insert(after, believed);
+        }
+        DONE
+    }
+}

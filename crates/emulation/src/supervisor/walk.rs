@@ -1,0 +1,106 @@
+//! A path, step by step, as the caller would walk it: from its own root, and with `/proc/self` being itself.
+
+use std::collections::VecDeque;
+use std::ffi::{CStr, CString};
+use std::os::fd::OwnedFd;
+
+use ch_linux::Errno;
+use ch_linux::behalf::{self, Statx};
+use ch_linux::file::OFlags;
+
+use super::caller::Caller;
+use super::path::base;
+
+/// As many links as the kernel follows in one path.
+const MOST_LINKS: usize = 40;
+const TYPE: u32 = 0o170_000;
+const LINK: u32 = 0o120_000;
+const DIRECTORY: u32 = 0o040_000;
+const RESOLVE_NO_MAGICLINKS: u64 = 2;
+
+/// Opens (`O_PATH`) what `path`, relative to `directory`, is to the caller.
+pub(super) fn to(
+    caller: &Caller<'_>,
+    directory: i32,
+    path: &CStr,
+    follow: bool,
+) -> Result<OwnedFd, Errno> {
+    let open = |path: &CStr| behalf::open(path, OFlags::PATH);
+    let root = open(&caller.in_proc("root"))?;
+    let root_identity = identity(&root)?;
+    let bytes = path.to_bytes();
+    let mut here = if bytes.starts_with(b"/") {
+        open(&caller.in_proc("root"))?
+    } else {
+        open(&base(caller, directory))?
+    };
+    let as_directory = bytes.ends_with(b"/");
+    let mut rest: VecDeque<CString> = components(bytes);
+    let mut links = 0;
+    while let Some(name) = rest.pop_front() {
+        if name.to_bytes() == b".." {
+            if identity(&here)? != root_identity {
+                here = behalf::open_at(&here, c"..", OFlags::PATH | OFlags::DIRECTORY)?;
+            }
+            continue;
+        }
+        let found = behalf::open_at(&here, &name, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let is_last = rest.is_empty();
+        let is_link = kind(&found)? == LINK;
+        if !is_link || is_last && !follow && !as_directory {
+            here = found;
+            continue;
+        }
+        links += 1;
+        if links > MOST_LINKS {
+            return Err(Errno::LOOP);
+        }
+        if behalf::is_of_proc(&found) {
+            let own = match name.to_bytes() {
+                b"self" => Some(format!("{}", caller.process())),
+                b"thread-self" => Some(format!("{}/task/{}", caller.process(), caller.thread)),
+                _ => None,
+            };
+            if let Some(own) = own {
+                prepend(&mut rest, own.as_bytes());
+                continue;
+            }
+            let flags = u64::from(OFlags::PATH.bits());
+            let ordinary = behalf::open_how(&here, &name, flags, 0, RESOLVE_NO_MAGICLINKS);
+            if matches!(ordinary, Err(Errno::LOOP)) {
+                here = behalf::open_at(&here, &name, OFlags::PATH)?;
+                continue;
+            }
+        }
+        let text = behalf::link_target(&here, &name)?;
+        if text.to_bytes().starts_with(b"/") {
+            here = open(&caller.in_proc("root"))?;
+        }
+        prepend(&mut rest, text.to_bytes());
+    }
+    if as_directory && kind(&here)? != DIRECTORY {
+        return Err(Errno::NOTDIR);
+    }
+    Ok(here)
+}
+
+fn components(path: &[u8]) -> VecDeque<CString> {
+    path.split(|byte| *byte == b'/')
+        .filter(|name| !matches!(*name, b"" | b"."))
+        .map(|name| CString::new(name).expect("a part of what holds no NUL"))
+        .collect()
+}
+
+fn prepend(rest: &mut VecDeque<CString>, path: &[u8]) {
+    let mut all = components(path);
+    all.append(rest);
+    *rest = all;
+}
+
+fn identity(object: &OwnedFd) -> Result<(u64, u64), Errno> {
+    Ok(Statx::of(object, 0, behalf::BASIC_STATS)?.identity())
+}
+
+fn kind(object: &OwnedFd) -> Result<u32, Errno> {
+    Ok(Statx::of(object, 0, behalf::BASIC_STATS)?.mode() & TYPE)
+}
