@@ -2,11 +2,15 @@
 //! container per `RUN`.
 
 use std::cell::{OnceCell, RefCell};
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use ch_container::{Abilities, End, MountPoint, Notice, Outcome, Output, RunError, Spec, Stream};
-use ch_emulation::Mode;
+use ch_emulation::{Memory, Mode};
 use ch_linux::signal::Signal;
-use ch_rootfs::{MountPoints, Mounter, PlaceKind, PrepareError, Workspace};
+use ch_ownership::Override;
+use ch_rootfs::{Learned, MountPoints, Mounter, PlaceKind, PrepareError, Workspace};
 use ch_storage::{LayerId, Lease};
 
 use crate::build::Context;
@@ -23,6 +27,8 @@ pub(crate) struct Machinery<'a> {
     /// Keeps others from freeing the layers of the latest workspace.
     lease: RefCell<Option<Lease>>,
     abilities: Abilities,
+    /// From the latest command, for the commit that follows it.
+    learned: RefCell<Learned>,
 }
 
 impl<'a> Machinery<'a> {
@@ -38,6 +44,7 @@ impl<'a> Machinery<'a> {
             mounter: OnceCell::new(),
             lease: RefCell::new(None),
             abilities: Abilities::default(),
+            learned: RefCell::default(),
         }
     }
 
@@ -73,7 +80,7 @@ impl<'a> Machinery<'a> {
 
     /// Keeps what was written; `None` if nothing was.
     pub(crate) fn commit(&self, workspace: Workspace) -> Result<Option<LayerId>, BuildError> {
-        let committed = workspace.commit();
+        let committed = workspace.commit_learned(&self.learned.take());
         let committed = committed.map_err(Problem::files("can't keep what the step wrote"))?;
         Ok(committed.map(|committed| {
             for warning in committed.meta.warnings {
@@ -87,9 +94,12 @@ impl<'a> Machinery<'a> {
     pub(crate) fn execute(
         &self,
         workspace: &Workspace,
-        spec: &Spec,
+        mut spec: Spec,
         argv: &[String],
     ) -> Result<(), BuildError> {
+        if spec.emulation == Mode::Supervisor {
+            spec.remembered = remembered(workspace)?;
+        }
         let context = ch_container::Context {
             executable: self.context.executable,
             user_namespace: self.mounter()?.user_namespace(),
@@ -105,8 +115,11 @@ impl<'a> Machinery<'a> {
             Some(each) => Output::Each(each),
             None => Output::Inherit,
         };
-        match ch_container::run(&context, workspace.root(), spec, output) {
-            Ok(outcome) => self.judge(&outcome, workspace, argv),
+        match ch_container::run(&context, workspace.root(), &spec, output) {
+            Ok(outcome) => {
+                self.learned.replace(learned(&outcome.remembered));
+                self.judge(&outcome, workspace, argv)
+            }
             Err(RunError::Stopped) => Err(Problem::Stopped.into()),
             Err(error) => {
                 let hint = error.hint();
@@ -163,4 +176,32 @@ impl<'a> Machinery<'a> {
         })?;
         Ok(self.mounter.get_or_init(|| mounter))
     }
+}
+
+/// What the image's layers have beside their files, for the supervisor.
+fn remembered(workspace: &Workspace) -> Result<Vec<Memory>, BuildError> {
+    let kept = workspace.kept_beside();
+    let kept = kept.map_err(Problem::files("can't read the owners of the image's files"))?;
+    let memory = |(path, believed): (PathBuf, Override)| {
+        let path = [b"/", path.as_os_str().as_bytes()].concat();
+        Some(Memory {
+            inode: 0,
+            path: CString::new(path).ok()?,
+            believed: believed.to_string(),
+        })
+    };
+    Ok(kept.into_iter().filter_map(memory).collect())
+}
+
+/// What the supervisor remembers, for the commit.
+fn learned(memories: &[Memory]) -> Learned {
+    let mut learned = Learned::default();
+    for memory in memories {
+        let path = Path::new(OsStr::from_bytes(memory.path.to_bytes()));
+        let path = path.strip_prefix("/").unwrap_or(path);
+        if let Ok(believed) = memory.believed.parse() {
+            learned.add(memory.inode, path.to_owned(), believed);
+        }
+    }
+    learned
 }

@@ -79,6 +79,14 @@ pub enum SetUpError {
         #[source]
         cause: Cause,
     },
+    /// `USER` names somebody whom the image does not know.
+    #[error("no {kind} {name} in the image")]
+    NoUser {
+        /// `user` or `group`.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
     /// One of the container's own mounts.
     #[error("can't mount {}: {}", path.display(), errno_text(cause.errno))]
     Mount {

@@ -6,17 +6,23 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
+use ch_emulation::Mode;
 use ch_linux::process::{self, Fork, Pid};
 use ch_linux::signal::{Receiver, Signal};
+use ch_linux::socket::Socket;
 
 use crate::error::SetUpError;
 use crate::report::{Channel, End, Order, Report, Request};
 use crate::runtime::{INIT_NAME, could_not_start};
 use crate::set_up::{self, Proc};
-use crate::{command, descendants};
+use crate::users::{self, Unknown};
+use crate::{command, descendants, supervision};
 
 /// Mode bits that what is made here, and new files of a `RUN`, do not get; the user's own mask does not count.
 const FILE_MODE_MASK: u32 = 0o022;
+
+/// How many memories go into one message.
+const MEMORIES: usize = 20;
 
 /// Never returns into the runtime's code: this is another process.
 pub(crate) fn main(request: &Request, root: OwnedFd, channel: &Channel) -> ! {
@@ -52,12 +58,37 @@ fn live(request: &Request, root: OwnedFd, channel: &Channel) -> Result<(), SetUp
         channel.send(&Report::Notice(notice))
     })?;
     drop(proc);
+    let credentials = users::credentials(&request.spec.user).map_err(|Unknown { kind, name }| {
+        let kind = kind.to_owned();
+        SetUpError::NoUser { kind, name }
+    });
+    let supervision = match request.spec.emulation {
+        Mode::Supervisor => Some((credentials?, Socket::pair().map_err(failed)?)),
+        Mode::Seccomp | Mode::None => None,
+    };
     let children = Receiver::new(&[Signal::CHILD]).map_err(failed)?;
     match process::fork().map_err(|error| could_not_start("command", error))? {
-        Fork::Child => command::main(&request.spec, channel),
+        Fork::Child => {
+            let theirs = supervision.as_ref().map(|(_, (_, theirs))| theirs);
+            command::main(&request.spec, channel, theirs)
+        }
         Fork::Parent(command) => {
+            let supervisor = match supervision {
+                Some((credentials, (ours, theirs))) => {
+                    // Without this end, the command's is the last.
+                    drop(theirs);
+                    let remembered = &request.spec.remembered;
+                    supervision::start(&ours, command, credentials, remembered)?
+                }
+                None => None,
+            };
             let end =
                 supervise(command, &children, channel, request.pid_namespace).map_err(failed)?;
+            if let Some(supervisor) = supervisor {
+                for some in supervisor.remembered().chunks(MEMORIES) {
+                    channel.send(&Report::Remembered(some.to_vec()));
+                }
+            }
             if let Some(end) = end {
                 channel.send(&Report::Ended(end));
             }

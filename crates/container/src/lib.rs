@@ -32,6 +32,8 @@ mod runtime;
 mod set_up;
 mod spec;
 mod stop;
+mod supervision;
+mod users;
 mod wire;
 
 pub use account::{Account, AccountSources, Accounts};

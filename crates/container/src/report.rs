@@ -1,5 +1,6 @@
 //! What the processes of a container tell each other, over one socket.
 
+use ch_emulation::Memory;
 use ch_linux::SyscallError;
 use ch_linux::process;
 use ch_linux::signal::Signal;
@@ -32,6 +33,8 @@ pub(crate) enum Report {
     NotExecuted(ExecError),
     /// The command ended.
     Ended(End),
+    /// What its supervisor remembers; there may be several of these.
+    Remembered(Vec<Memory>),
     /// The container's first process was killed.
     InitLost(End),
     /// The command ended and left processes that do not die, with these names.
@@ -100,6 +103,8 @@ pub enum Notice {
         /// Why.
         cause: Cause,
     },
+    /// There is no supervisor; the `seccomp` mode serves instead.
+    NoSupervisor(Cause),
     /// The command has ended, or was killed, but processes with these names take long to die.
     Lingering(Vec<String>),
 }
@@ -120,6 +125,12 @@ impl std::fmt::Display for Notice {
             Self::HostName(cause) => write!(f, "no own host name: {cause}"),
             Self::NoDevice(name) => write!(f, "the host has no /dev/{name}"),
             Self::Mount { path, cause } => write!(f, "can't mount a private {path}: {cause}"),
+            Self::NoSupervisor(cause) => {
+                write!(
+                    f,
+                    "root emulation by seccomp, as no supervisor is possible: {cause}"
+                )
+            }
             Self::Lingering(names) => {
                 write!(
                     f,

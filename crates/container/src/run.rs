@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use ch_emulation::Memory;
 use ch_linux::reexec::{Child, Executable, Start};
 use ch_linux::socket::Socket;
 use ch_linux::{SyscallError, process};
@@ -77,6 +78,8 @@ pub struct Outcome {
     pub end: End,
     /// Whether the kernel killed something for want of memory meanwhile.
     pub out_of_memory: bool,
+    /// What the supervisor remembers of objects that can't carry it.
+    pub remembered: Vec<Memory>,
 }
 
 /// Why a command did not run to its end.
@@ -183,6 +186,7 @@ struct Heard {
     error: Option<RunError>,
     end: Option<End>,
     init_end: Option<End>,
+    remembered: Vec<Memory>,
 }
 
 impl Heard {
@@ -194,6 +198,7 @@ impl Heard {
             Report::NotExecuted(error) => self.keep(RunError::Exec(error)),
             Report::Left(names) => self.keep(RunError::Left { names }),
             Report::Ended(end) => self.end = Some(end),
+            Report::Remembered(some) => self.remembered.extend(some),
             Report::InitLost(end) => self.init_end = Some(end),
         }
     }
@@ -209,7 +214,11 @@ impl Heard {
         }
         match (self.error, self.end) {
             (Some(error), _) => Err(error),
-            (None, Some(end)) => Ok(Outcome { end, out_of_memory }),
+            (None, Some(end)) => Ok(Outcome {
+                end,
+                out_of_memory,
+                remembered: self.remembered,
+            }),
             (None, None) => Err(RunError::InitLost { end: self.init_end }),
         }
     }

@@ -28,6 +28,8 @@ pub struct Spec {
     pub host_name: String,
     /// Root emulation.
     pub emulation: ch_emulation::Mode,
+    /// What the supervisor is to know from earlier steps.
+    pub remembered: Vec<ch_emulation::Memory>,
     /// Mounts of the user, in the order they are made.
     pub mounts: Vec<Mount>,
 }

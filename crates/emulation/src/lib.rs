@@ -15,4 +15,4 @@ mod mode;
 mod supervisor;
 
 pub use mode::{Mode, UnknownMode};
-pub use supervisor::Supervisor;
+pub use supervisor::{Memory, Supervisor};

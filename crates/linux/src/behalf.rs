@@ -79,6 +79,13 @@ pub fn set_mode(path: &CStr, mode: u32) -> Answer<()> {
     fs::chmod(path, Mode::from_raw_mode(mode))
 }
 
+/// Gives an object the owner that it has; an overlay copies it up for that.
+pub fn touch(object: impl AsFd) -> Answer<()> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW;
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    fs::chownat(object, c"", Some(user), Some(group), flags)
+}
+
 /// `mkdirat(2)`.
 pub fn make_directory(directory: impl AsFd, name: &CStr, mode: u32) -> Answer<()> {
     fs::mkdirat(directory, name, Mode::from_raw_mode(mode))

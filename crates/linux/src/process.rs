@@ -207,6 +207,19 @@ pub fn forbid_new_privileges() -> Result<(), SyscallError> {
         .map_err(|source| SyscallError::new("prctl", "PR_SET_NO_NEW_PRIVS, 1", source))
 }
 
+/// Sets by how many nanoseconds timers of the calling thread may be late.
+pub fn set_timer_slack(nanoseconds: u64) -> Result<(), SyscallError> {
+    #[expect(unsafe_code, reason = "this prctl(2) is in no safe wrapper")]
+    // SAFETY: takes a number and touches no memory.
+    let answer = unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanoseconds) };
+    if answer < 0 {
+        let arguments = format!("PR_SET_TIMERSLACK, {nanoseconds}");
+        let error = io::Error::last_os_error();
+        return Err(SyscallError::new("prctl", arguments, error));
+    }
+    Ok(())
+}
+
 /// Sets the name that `ps` shows (15 bytes of it).
 pub fn set_name(name: &CStr) -> Result<(), SyscallError> {
     rustix::thread::set_name(name)

@@ -34,7 +34,7 @@ mod view;
 mod workspace;
 
 pub use ch_linux::surroundings::Diagnosis;
-pub use commit::{CommitError, Committed};
+pub use commit::{CommitError, Committed, Learned};
 pub use flat::{FlattenError, Flattened, flatten, furnish};
 pub use mount_points::{MountPoints, PlaceKind};
 pub use mounter::{MOUNTER, MountError, Mounter, SpawnError};

@@ -8,6 +8,7 @@ mod base;
 mod cache;
 
 use ch_dockerfile::ast::{Command, Copy, Header, Instruction, Run};
+use ch_emulation::Mode;
 use ch_rootfs::Workspace;
 use jiff::Timestamp;
 
@@ -169,18 +170,19 @@ impl<'a> Schedule<'a> {
     ) -> Result<(), BuildError> {
         let words = Words::new(self.plan.file, "RUN", &stage.scope, &self.plan.scope);
         let prepared = run::prepare(run, &words, stage, self.options)?;
-        let mode = self.options.emulation.name();
+        let mode = self.options.emulation;
+        let pretends = mode != Mode::Supervisor;
         let warning = || format!("USER: commands of RUN stay root under --force={mode}");
         let spec = prepared.spec((self.number + 1).to_string(), self.options);
         let execute = |machinery: &Machinery<'_>, workspace: &Workspace| {
-            machinery.execute(workspace, &spec, &prepared.argv)
+            machinery.execute(workspace, spec.clone(), &prepared.argv)
         };
         let step = Step {
             state: prepared.state(&stage.state, self.options),
             history: prepared.history(stage),
             mount_points: spec.mount_points(),
             repeatable: false,
-            warning: prepared.is_other_user().then(warning),
+            warning: (pretends && prepared.is_other_user()).then(warning),
             execute: &execute,
         };
         let mark = self.step(header, step, stage)?;

@@ -51,7 +51,7 @@ pub(crate) fn prepare(
     let (argv, shell_text) = argument_vector(run, words, stage)?;
     let rules: &[ForceCommand] = match options.emulation {
         Mode::Seccomp => &options.force_commands,
-        Mode::None => &[],
+        Mode::Supervisor | Mode::None => &[],
     };
     let owned = |(name, value): (&str, &str)| (name.into(), value.into());
     let passed_through =
@@ -178,6 +178,7 @@ impl Prepared {
             user: self.user.clone(),
             host_name: host_name(options).to_owned(),
             emulation: options.emulation,
+            remembered: Vec::new(),
             mounts: options.binds.clone(),
         }
     }

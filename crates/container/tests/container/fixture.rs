@@ -180,6 +180,7 @@ pub(crate) fn words(command: &[&str]) -> Spec {
         user: String::new(),
         host_name: "buildkitsandbox".to_owned(),
         emulation: Mode::Seccomp,
+        remembered: Vec::new(),
         mounts: Vec::<Mount>::new(),
     }
 }

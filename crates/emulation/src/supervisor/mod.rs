@@ -27,26 +27,32 @@ mod remembered;
 mod rename;
 mod walk;
 
-use std::os::fd::OwnedFd;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ch_linux::behalf::{self, Statx};
+use ch_linux::file::Device;
 use ch_linux::seccomp::{Answer, Listener, Notification};
-use ch_linux::{Errno, SyscallError, behalf};
-use ch_ownership::Override;
+use ch_linux::{Errno, SyscallError};
+use ch_ownership::{Kind, Override};
+
+use serde::{Deserialize, Serialize};
 
 use crate::calls::{NEW_MOUNTS, Request, Table, call_of, request};
 use crate::credentials::Credentials;
 use caller::Caller;
 use credentials::Known;
 use execute::Pending;
-use remembered::Remembered;
+use remembered::{Remembered, Table as RememberedTable};
 
 /// Answers the calls of one container.
 #[derive(Debug)]
 pub struct Supervisor {
     listener: Listener,
     known: Known,
-    remembered: Remembered,
+    remembered: RememberedTable,
     pending: Pending,
     /// A process may have a root or mounts of its own, so names mean something else to it than to us.
     apart: AtomicBool,
@@ -62,6 +68,27 @@ enum Reply {
     Continue,
 }
 
+/// Something that an object is believed to be and can't carry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Its number on the file system.
+    pub inode: u64,
+    /// Where it was last seen, absolute in the container.
+    pub path: CString,
+    /// The text of the override.
+    pub believed: String,
+}
+
+/// Devices of a container's own `/dev`: group and numbers.
+const DEVICES: [(&CStr, u32, u32, u32); 6] = [
+    (c"/dev/null", 0, 1, 3),
+    (c"/dev/zero", 0, 1, 5),
+    (c"/dev/full", 0, 1, 7),
+    (c"/dev/random", 0, 1, 8),
+    (c"/dev/urandom", 0, 1, 9),
+    (c"/dev/tty", 5, 5, 0),
+];
+
 /// A reply, or the error that the caller sees.
 type Replied = Result<Reply, Errno>;
 
@@ -76,7 +103,7 @@ impl Supervisor {
         Self {
             listener,
             known: Known::new(),
-            remembered: Remembered::default(),
+            remembered: RememberedTable::default(),
             pending: Pending::default(),
             apart: AtomicBool::new(false),
         }
@@ -87,20 +114,42 @@ impl Supervisor {
         self.known.set(thread, credentials)
     }
 
-    /// Remembers what an object at `path` of the container is believed to be, which it can't carry.
-    pub fn remember(&self, path: &std::ffi::CStr, believed: Override) {
-        let nofollow = 0x100;
-        if let Ok(found) = behalf::Statx::of_path(path, nofollow, behalf::BASIC_STATS) {
-            self.remembered.insert(found.identity(), believed);
+    /// Remembers what an object is believed to be that can't carry it, as [`Supervisor::remembered`] told it of another
+    /// container. What is not understood, or not there any more, is passed over.
+    pub fn remember(&self, what: &Memory) {
+        if let Ok(believed) = what.believed.parse() {
+            self.remember_at(&what.path, believed);
         }
     }
 
-    /// What objects of the file system that has `/` are believed to be and can't carry, by inode.
-    pub fn remembered(&self) -> Vec<(u64, Override)> {
-        let Ok(root) = behalf::Statx::of_path(c"/", 0, behalf::BASIC_STATS) else {
-            return Vec::new();
-        };
-        self.remembered.on_device(root.identity().0)
+    /// Remembers that the host's devices in `/dev` are the container's root's.
+    pub fn remember_devices(&self) {
+        for (path, gid, major, minor) in DEVICES {
+            let believed = Override {
+                uid: 0,
+                gid,
+                mode: 0o666,
+                kind: Kind::Character(Device { major, minor }),
+            };
+            self.remember_at(path, believed);
+        }
+    }
+
+    fn remember_at(&self, path: &CStr, believed: Override) {
+        const NOFOLLOW: u32 = 0x100;
+        if let Ok(found) = Statx::of_path(path, NOFOLLOW, behalf::BASIC_STATS) {
+            let path = path.to_owned();
+            self.remembered
+                .insert(found.identity(), Remembered { path, believed });
+        }
+    }
+
+    /// What objects of the file system that has `/` are believed to be and can't carry.
+    pub fn remembered(&self) -> Vec<Memory> {
+        match Statx::of_path(c"/", 0, behalf::BASIC_STATS) {
+            Ok(root) => self.remembered.on_device(root.identity().0),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// Answers calls until the listener fails. For a thread of its own; there may be several.
@@ -119,7 +168,6 @@ impl Supervisor {
                 Ok(Reply::Value(value)) => self.listener.answer(heard.id, Answer::Value(value)),
                 Ok(Reply::Continue) => self.listener.answer(heard.id, Answer::Continue),
                 Ok(Reply::Descriptor(descriptor, close)) => {
-                    use std::os::fd::AsFd as _;
                     let given = self
                         .listener
                         .answer_with(heard.id, descriptor.as_fd(), close);
@@ -215,7 +263,7 @@ impl Supervisor {
         self.apart.load(Ordering::Relaxed)
     }
 
-    fn credentials(&self, caller: &Caller<'_>) -> std::sync::Arc<Credentials> {
+    fn credentials(&self, caller: &Caller<'_>) -> Arc<Credentials> {
         self.known.of(caller.thread)
     }
 }

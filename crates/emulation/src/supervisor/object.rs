@@ -5,12 +5,13 @@ use std::os::fd::OwnedFd;
 
 use ch_linux::Errno;
 use ch_linux::behalf::{self, Statx};
-use ch_linux::file::Device;
+use ch_linux::file::{Device, OFlags};
 use ch_ownership::{Kind, Override};
 
 use super::Supervisor;
 use super::caller::Caller;
 use super::path::of_descriptor;
+use super::remembered::Remembered;
 use crate::calls::Target;
 
 /// [`ch_ownership::OVERRIDE_STAT`], for the kernel.
@@ -153,7 +154,12 @@ impl Supervisor {
         if plain {
             self.remembered.remove(identity);
         } else {
-            self.remembered.insert(identity, *believed);
+            // So that it is in this step's layer: whatever is changed is copied there.
+            let _ = behalf::touch(&object.descriptor);
+            let path = behalf::link_target(&behalf::open(c".", OFlags::PATH)?, &path)?;
+            let believed = *believed;
+            self.remembered
+                .insert(identity, Remembered { path, believed });
         }
         Ok(())
     }

@@ -2,22 +2,34 @@
 //! without extended attributes. Keyed by device and inode, while the container lives.
 
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ch_ownership::Override;
 
+use super::Memory;
+
 /// Device and inode.
 pub(super) type Identity = (u64, u64);
 
-#[derive(Debug, Default)]
+/// What is known of an object.
+#[derive(Clone, Debug)]
 pub(super) struct Remembered {
-    objects: Mutex<HashMap<Identity, Override>>,
+    /// Where it was when it was remembered: an overlay gives an object of a lower layer another number when it is
+    /// changed, and then only this is left.
+    pub(super) path: CString,
+    pub(super) believed: Override,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    objects: Mutex<HashMap<Identity, Remembered>>,
     /// So that nobody takes the lock for nothing.
     count: AtomicUsize,
 }
 
-impl Remembered {
+impl Table {
     pub(super) fn is_empty(&self) -> bool {
         self.count.load(Ordering::Acquire) == 0
     }
@@ -26,16 +38,16 @@ impl Remembered {
         if self.is_empty() {
             return None;
         }
-        self.objects().get(&identity).copied()
+        self.objects().get(&identity).map(|known| known.believed)
     }
 
-    pub(super) fn insert(&self, identity: Identity, believed: Override) {
+    pub(super) fn insert(&self, identity: Identity, remembered: Remembered) {
         let mut objects = self.objects();
-        objects.insert(identity, believed);
+        objects.insert(identity, remembered);
         self.count.store(objects.len(), Ordering::Release);
     }
 
-    pub(super) fn remove(&self, identity: Identity) -> Option<Override> {
+    pub(super) fn remove(&self, identity: Identity) -> Option<Remembered> {
         if self.is_empty() {
             return None;
         }
@@ -45,16 +57,20 @@ impl Remembered {
         removed
     }
 
-    /// Those of one file system, by inode.
-    pub(super) fn on_device(&self, device: u64) -> Vec<(u64, Override)> {
+    /// Those of one file system.
+    pub(super) fn on_device(&self, device: u64) -> Vec<Memory> {
         let objects = self.objects();
         let on_it = objects.iter().filter(|((of, _), _)| *of == device);
         on_it
-            .map(|((_, inode), believed)| (*inode, *believed))
+            .map(|((_, inode), known)| Memory {
+                inode: *inode,
+                path: known.path.clone(),
+                believed: known.believed.to_string(),
+            })
             .collect()
     }
 
-    fn objects(&self) -> MutexGuard<'_, HashMap<Identity, Override>> {
+    fn objects(&self) -> MutexGuard<'_, HashMap<Identity, Remembered>> {
         // Every change of it is a single step, so it is whole even if a thread panicked.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -44,11 +44,9 @@ impl Supervisor {
             return Ok(Reply::Continue);
         };
         behalf::rename(&directory, &name, &new_directory, &new_name, flags)?;
-        let after = open(&new_directory, &new_name)?.status.identity();
-        if after != before {
-            self.remembered.remove(before);
-            self.remembered.insert(after, believed);
-        }
+        let renamed = open(&new_directory, &new_name)?;
+        self.remembered.remove(before);
+        self.believe(&renamed, &believed)?;
         DONE
     }
 }

@@ -5,6 +5,7 @@
 //! It is walked once, whatever the size of the image, and renamed into place.
 
 mod inherited;
+mod learned;
 mod walk;
 
 use ch_linux::SyscallError;
@@ -12,6 +13,7 @@ use ch_ownership::{OWNERS_FILE, ReadError};
 use ch_storage::{LayerId, LayerMeta, PublishError};
 
 use crate::{StackError, Workspace, attributes};
+pub use learned::Learned;
 use walk::Walk;
 
 /// Why the changes of a step can't become a layer.
@@ -58,6 +60,11 @@ impl Workspace {
     ///
     /// All processes that work below the root must have ended, and copies of its descriptor be closed.
     pub fn commit(self) -> Result<Option<Committed>, CommitError> {
+        self.commit_learned(&Learned::default())
+    }
+
+    /// Like [`commit`](Self::commit), with what was learned of objects that can't carry it.
+    pub fn commit_learned(self, learned: &Learned) -> Result<Option<Committed>, CommitError> {
         let Self {
             root,
             draft,
@@ -68,7 +75,7 @@ impl Workspace {
         } = self;
         // Last descriptor of the mount: the kernel is done with the upper directory when this returns.
         drop(root);
-        let walked = Walk::new(&stack).run(&layer.files, &artificial)?;
+        let walked = Walk::new(&stack, learned).run(&layer.files, &artificial)?;
         let root_after = attributes::capture(&layer.files).map_err(|source| CommitError::File {
             path: String::new(),
             source,

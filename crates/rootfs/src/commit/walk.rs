@@ -15,6 +15,7 @@ use ch_ownership::{Kept, Override, Owner, Place};
 
 use super::CommitError;
 use super::inherited::Inherited;
+use super::learned::Learned;
 use crate::mount_points::{Artificial, PlaceKind};
 use crate::scaffold;
 use crate::stack::{self, Found, Stack};
@@ -35,6 +36,7 @@ pub(super) struct Walked {
 pub(super) struct Walk<'a> {
     stack: &'a Stack,
     inherited: Inherited<'a>,
+    learned: &'a Learned,
     /// Path below the root of what is looked at.
     path: PathBuf,
     found: Walked,
@@ -61,10 +63,11 @@ enum Fate<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(stack: &'a Stack) -> Self {
+    pub(super) fn new(stack: &'a Stack, learned: &'a Learned) -> Self {
         Self {
             stack,
             inherited: Inherited::new(stack),
+            learned,
             path: PathBuf::new(),
             found: Walked::default(),
         }
@@ -150,7 +153,7 @@ impl<'a> Walk<'a> {
         let artificial = artificial.and_then(|tree| tree.child(name));
         let status = self.check(file::status_at(directory, name))?;
         if status.kind == Kind::Directory {
-            let inherited = self.inherited.get(&self.path, directory, name, &status)?;
+            let inherited = self.beside(directory, name, &status)?;
             let inner = self.check(overlay::open_change(directory, name, &status))?;
             let level = self.enter(&inner, status, inherited, artificial)?;
             return Ok(Fate::Entered(inner, level));
@@ -164,7 +167,7 @@ impl<'a> Walk<'a> {
             self.found.whiteouts += 1;
             return Ok(Fate::Kept);
         }
-        let inherited = self.inherited.get(&self.path, directory, name, &status)?;
+        let inherited = self.beside(directory, name, &status)?;
         if status.kind == Kind::File {
             self.found.bytes += status.size;
             let file = self.check(overlay::open_change(directory, name, &status))?;
@@ -180,6 +183,23 @@ impl<'a> Walk<'a> {
             self.found.warnings.push(warning);
         }
         Ok(Fate::Kept)
+    }
+
+    /// What an object has that it can't carry: learned of it in this step, or else from the one below.
+    fn beside(
+        &self,
+        directory: &OwnedFd,
+        name: &OsStr,
+        status: &Status,
+    ) -> Result<Option<Owner>, CommitError> {
+        let inherited = self.inherited.get(&self.path, directory, name, status)?;
+        Ok(match self.learned.get(&self.path, status) {
+            Some(believed) => Some(Owner {
+                believed: Some(believed),
+                ..inherited.unwrap_or_default()
+            }),
+            None => inherited,
+        })
     }
 
     /// Whether a name that is no directory is only what scaffold or cover had there, copied up

@@ -15,7 +15,7 @@ use crate::environment;
 use crate::failure::Failure;
 
 /// Modes of the finished product that are not there yet.
-const LATER_MODES: [&str; 2] = ["supervisor", "fakeroot"];
+const LATER_MODES: [&str; 1] = ["fakeroot"];
 
 /// Fails if a variable asks for what is yet to come.
 pub(super) fn check_variables(context: &Context) -> Result<(), Failure> {
@@ -91,7 +91,7 @@ fn source_date(context: &Context) -> Result<Option<Timestamp>, Failure> {
 fn emulation(option: Option<&str>, context: &Context) -> Result<Mode, Failure> {
     let variable = context.environment.text(environment::CH_IMAGE_FORCE);
     let Some(name) = option.or(variable.as_deref()) else {
-        return Ok(Mode::Seccomp);
+        return Ok(Mode::Supervisor);
     };
     if LATER_MODES.contains(&name) {
         let hint = "leave --force out: root is emulated by default (--force=seccomp)";
@@ -108,8 +108,10 @@ fn force_commands(given: &[String], mode: Mode) -> Result<Vec<ForceCommand>, Fai
             .iter()
             .map(|text| text.parse())
             .collect::<Result<_, _>>()?),
-        (Mode::None, []) => Ok(Vec::new()),
-        (Mode::None, _) => Err(Failure::new("--force-cmd needs --force=seccomp")),
+        (Mode::Supervisor | Mode::None, []) => Ok(Vec::new()),
+        (Mode::Supervisor | Mode::None, _) => {
+            Err(Failure::new("--force-cmd needs --force=seccomp"))
+        }
     }
 }
 
