@@ -41,7 +41,7 @@ pub fn open_how(
     resolve: u64,
 ) -> Answer<OwnedFd> {
     let flags = u32::try_from(flags).map_err(|_| Errno::INVAL)?;
-    let flags = OFlags::from_bits_retain(flags) | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let flags = OFlags::from_bits_retain(flags) | OFlags::CLOEXEC;
     let resolve = ResolveFlags::from_bits_retain(resolve);
     fs::openat2(directory, path, flags, Mode::from_raw_mode(mode), resolve)
 }

@@ -251,6 +251,9 @@ fn files(call: Call, width: Width, [a, b, c, d, e, _]: [u64; 6]) -> Option<Reque
         Call::Chown => owner(Target::path(a, true), b, c),
         Call::Lchown => owner(Target::path(a, false), b, c),
         Call::Fchown => owner(Target::descriptor(a), b, c),
+        // Unknown flags the kernel refuses.
+        Call::Fchownat if e & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 => return None,
+        Call::Fchmodat2 if d & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 => return None,
         Call::Fchownat => owner(Target::flagged(a, b, e), c, d),
         Call::Chmod => Request::ChangeMode(Target::path(a, true), mode(b)),
         Call::Fchmod => Request::ChangeMode(Target::descriptor(a), mode(b)),

@@ -153,8 +153,8 @@ impl Supervisor {
         self.check(caller, &name, &[], &object)?;
         match behalf::remove_attribute(&object.path(), &kept) {
             Ok(()) => DONE,
-            // A real one, of a mode without us.
-            Err(Errno::NODATA) => Ok(Reply::Continue),
+            // A real one, of a mode without us; others can't be real.
+            Err(Errno::NODATA) if name.as_c_str() == c"security.capability" => Ok(Reply::Continue),
             Err(other) => Err(other),
         }
     }

@@ -24,6 +24,7 @@ const REGULAR: u32 = 0o100_000;
 
 const O_CREAT: u64 = 0o100;
 const O_EXCL: u64 = 0o200;
+const O_NOCTTY: u64 = 0o400;
 const O_TMPFILE: u64 = 0o20_000_000;
 const O_CLOEXEC: u64 = 0o2_000_000;
 /// `AF_UNIX`.
@@ -106,7 +107,13 @@ impl Supervisor {
         };
         let _mask = Mask::set(caller);
         // Its owner must be able to work with what he can't be kept from.
-        let made = behalf::open_how(&directory, &name, flags, mode & 0o7777 | 0o600, 0)?;
+        let made = behalf::open_how(
+            &directory,
+            &name,
+            flags | O_NOCTTY,
+            mode & 0o7777 | 0o600,
+            0,
+        )?;
         let object = Object::new(reopened(&made)?)?;
         let wanted = mode & !caller.mask();
         let believed = credentials.create(&self.believed(&parent), wanted, Kind::File);
@@ -116,7 +123,7 @@ impl Supervisor {
 
     pub(super) fn make(&self, caller: &Caller<'_>, place: &Destination, node: &Node) -> Replied {
         let credentials = self.credentials(caller);
-        if makes_as_root(&credentials) && is_for_kernel(node) {
+        if makes_as_root(&credentials) && self.is_for_kernel(node) {
             return Ok(Reply::Continue);
         }
         let (directory, name) = match self.open_parent(caller, place) {
@@ -131,6 +138,21 @@ impl Supervisor {
         let believed = credentials.create(&self.believed(&parent), mode, kind);
         self.believe(&Object::new(made)?, &believed)?;
         DONE
+    }
+
+    /// Whether the kernel makes root's object just as it should be.
+    fn is_for_kernel(&self, node: &Node) -> bool {
+        // The number of one that was deleted may be given to a new one, of which nothing is remembered.
+        let is_forgotten = self.remembered.is_empty();
+        match *node {
+            Node::Directory(mode) => mode & 0o700 == 0o700,
+            Node::Symlink(_) => is_forgotten,
+            Node::Special(mode, _) => match mode & TYPE {
+                CHARACTER | BLOCK => false,
+                FIFO | SOCKET => is_forgotten,
+                _ => true,
+            },
+        }
     }
 
     /// Makes what is wanted; the mode and kind that it is believed to have.
@@ -228,15 +250,6 @@ impl Supervisor {
         let believed = credentials.create(&parent, mode, Kind::Socket);
         self.believe(&object, &believed)?;
         DONE
-    }
-}
-
-/// Whether the kernel makes root's object just as it should be.
-fn is_for_kernel(node: &Node) -> bool {
-    match *node {
-        Node::Directory(mode) => mode & 0o700 == 0o700,
-        Node::Symlink(_) => true,
-        Node::Special(mode, _) => !matches!(mode & TYPE, CHARACTER | BLOCK),
     }
 }
 

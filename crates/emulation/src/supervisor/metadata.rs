@@ -13,6 +13,9 @@ use super::{DONE, Replied, Reply, Supervisor};
 use crate::calls::{Pointer, StatBuffer, Target};
 
 const NOFOLLOW: u32 = 0x100;
+const TYPE: u32 = 0o170_000;
+const REGULAR: u32 = 0o100_000;
+const DIRECTORY: u32 = 0o040_000;
 /// `AT_STATX_SYNC_TYPE` and `AT_NO_AUTOMOUNT`: what a caller of `statx(2)` may say beside.
 const STATX_FLAGS: u32 = 0x6000 | 0x800;
 
@@ -84,21 +87,20 @@ impl Supervisor {
         mask: u32,
     ) -> Result<Option<(Statx, Override)>, Errno> {
         let flags = flags | if follow { 0 } else { NOFOLLOW };
-        let status = || Statx::of_path(path, flags, mask | behalf::BASIC_STATS);
-        match carried(path, follow) {
-            Ok(carried) => {
-                let status = status()?;
-                Ok(Some((status.clone(), with_kind_of(carried, &status))))
-            }
-            Err(Errno::NODATA | Errno::OPNOTSUPP) if !self.remembered.is_empty() => {
-                let Ok(status) = status() else {
-                    return Ok(None);
-                };
-                let believed = self.remembered.get(status.identity());
-                Ok(believed.map(|believed| (status, believed)))
-            }
-            Err(_) => Ok(None),
-        }
+        // The kernel knows best why something is not there.
+        let Ok(status) = Statx::of_path(path, flags, mask | behalf::BASIC_STATS) else {
+            return Ok(None);
+        };
+        let carries = matches!(status.mode() & TYPE, REGULAR | DIRECTORY);
+        let believed = match carries.then(|| carried(path, follow)) {
+            Some(Ok(carried)) => with_kind_of(carried, &status),
+            _ => self.beside(&status),
+        };
+        let (uid, gid) = status.owner();
+        let as_it_is = (believed.uid, believed.gid) == (uid, gid)
+            && believed.mode == status.mode() & 0o7777
+            && !matches!(believed.kind, Kind::Character(_) | Kind::Block(_));
+        Ok((!as_it_is).then_some((status, believed)))
     }
 }
 

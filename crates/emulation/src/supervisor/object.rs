@@ -46,14 +46,28 @@ impl Object {
     }
 }
 
+/// What stands for owners that the user namespace does not know: root of the machine, for `/proc` and `/sys`.
+const UNKNOWN: u32 = 65_534;
+
 /// What a status says by itself.
 pub(super) fn on_disk(status: &Statx) -> Override {
+    let known = |id: u32| if id == UNKNOWN { 0 } else { id };
     let (uid, gid) = status.owner();
     Override {
-        uid,
-        gid,
+        uid: known(uid),
+        gid: known(gid),
         mode: status.mode() & 0o7777,
         kind: kind_on_disk(status),
+    }
+}
+
+/// Whether an object can be what is believed of it: its number may be that of another one by now.
+fn fits(believed: &Override, status: &Statx) -> bool {
+    match (believed.kind, kind_on_disk(status)) {
+        (Kind::Character(_) | Kind::Block(_), on_disk) => {
+            matches!(on_disk, Kind::File | Kind::Character(_) | Kind::Block(_))
+        }
+        (believed, on_disk) => believed == on_disk,
     }
 }
 
@@ -103,9 +117,15 @@ impl Supervisor {
         {
             return with_kind_of(carried, &object.status);
         }
+        self.beside(&object.status)
+    }
+
+    /// What is believed of an object that carries nothing.
+    pub(super) fn beside(&self, status: &Statx) -> Override {
         self.remembered
-            .get(object.status.identity())
-            .unwrap_or_else(|| on_disk(&object.status))
+            .get(status.identity())
+            .filter(|believed| fits(believed, status))
+            .unwrap_or_else(|| on_disk(status))
     }
 
     /// Lets it be believed of an object: its mode on disk, and what it can't say by itself beside it.

@@ -53,6 +53,9 @@ impl Supervisor {
         caller: &Caller<'_>,
         target: &Target,
     ) -> Result<OwnedFd, Errno> {
+        if target.path.is_none() {
+            require_open(caller, target.directory)?;
+        }
         let found = match self.way(caller, target)? {
             Way::Path(path, follow) => {
                 let link = if follow {
@@ -102,6 +105,20 @@ impl Supervisor {
         };
         caller.still_waits()?;
         Ok((directory, name))
+    }
+}
+
+/// Fails unless the caller has that descriptor, and not only for its path.
+fn require_open(caller: &Caller<'_>, descriptor: i32) -> Result<(), Errno> {
+    let information = std::fs::read_to_string(format!("{}/fdinfo/{descriptor}", caller.thread));
+    let information = information.map_err(|_| Errno::BADF)?;
+    let flags = information
+        .lines()
+        .find_map(|line| line.strip_prefix("flags:"))
+        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    match flags {
+        Some(flags) if flags & OFlags::PATH.bits() != 0 => Err(Errno::BADF),
+        _ => Ok(()),
     }
 }
 
