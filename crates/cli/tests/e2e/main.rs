@@ -12,6 +12,7 @@ mod limits;
 mod main_job;
 mod pull;
 mod pull_directory;
+mod root_emulation;
 mod run;
 mod run_vectors;
 mod static_executable;

@@ -195,7 +195,7 @@ impl<'a> Walk<'a> {
         let inherited = self.inherited.get(&self.path, directory, name, status)?;
         Ok(match self.learned.get(&self.path, status) {
             Some(believed) => Some(Owner {
-                believed: Some(believed),
+                believed: Some(believed).filter(|believed| !believed.is_plain()),
                 ..inherited.unwrap_or_default()
             }),
             None => inherited,

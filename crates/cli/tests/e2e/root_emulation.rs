@@ -1,0 +1,125 @@
+//! Root that is none: what a `RUN` is told of owners, modes and itself, now and in later steps.
+
+use ch_test_support::{TestEnv, debian_archive};
+
+use crate::{empty, with_base};
+
+/// An environment with Debian in its storage, which has all the programs that ask.
+fn with_debian() -> TestEnv {
+    let env = empty();
+    let archive = debian_archive();
+    env.image([
+        "-q".as_ref(),
+        "import".as_ref(),
+        archive.as_os_str(),
+        "debian".as_ref(),
+    ])
+    .success();
+    env
+}
+
+/// What the commands of a build print.
+fn build(env: &TestEnv, dockerfile: &str) -> String {
+    env.write("context/Dockerfile", dockerfile);
+    env.image(["build", "-t", "built", "context"])
+        .success()
+        .stdout
+}
+
+#[test]
+fn what_is_set_is_seen_at_once_and_in_later_steps() {
+    let env = with_base();
+    let dockerfile = r"FROM base
+RUN touch /f && chmod 4755 /f && echo x > /g && chmod 000 /g && mkdir /d && chmod 0 /d
+RUN stat -c '%n %u:%g %a' /f /g /d; cat /g
+RUN mkdir /d/in && chmod 555 /d && rm -f /g && echo done
+RUN stat -c '%n %u:%g %a' /d /d/in /dev/null /proc
+";
+    let expected = "/f 0:0 4755\n/g 0:0 0\n/d 0:0 0\nx\ndone\n\
+        /d 0:0 555\n/d/in 0:0 755\n/dev/null 0:0 666\n/proc 0:0 555\n";
+    assert_eq!(build(&env, dockerfile), expected);
+    // Nobody needs the program to delete what it made.
+    env.run("rm", ["-rf", "../storage"]).success();
+    assert!(!env.storage().exists());
+}
+
+#[test]
+fn owners_of_every_kind_of_object_are_remembered() {
+    let env = with_debian();
+    let dockerfile = r"FROM debian
+RUN cd /srv && touch f && mkdir d && ln -s f l && mkfifo p && mknod c c 1 3 && mknod b b 8 1 && chown -h 1:2 f d l p c b
+RUN cd /srv && stat -c '%n %u:%g %F %t:%T' f d l p c b && cp -a l l2 && mv l l3 && mv p p2 && rm c && touch c
+RUN cd /srv && stat -c '%n %u:%g %F' l2 l3 p2 c && chown -h 0:0 l3 && chown 3 p2
+RUN cd /srv && stat -c '%n %u:%g' l3 p2 && find / -xdev -user 1 | sort
+";
+    let expected = "f 1:2 regular empty file 0:0\nd 1:2 directory 0:0\nl 1:2 symbolic link 0:0\n\
+        p 1:2 fifo 0:0\nc 1:2 character special file 1:3\nb 1:2 block special file 8:1\n\
+        l2 1:2 symbolic link\nl3 1:2 symbolic link\np2 1:2 fifo\nc 0:0 regular empty file\n\
+        l3 0:0\np2 3:2\n/srv/b\n/srv/d\n/srv/f\n/srv/l2\n";
+    assert_eq!(build(&env, dockerfile), expected);
+}
+
+#[test]
+fn commands_run_as_user_says() {
+    let env = with_debian();
+    let dockerfile = r#"FROM debian
+RUN useradd -m -u 1234 -G mail joe && su joe -c 'touch ~/by-su' && setpriv --reuid 7 --clear-groups id -u
+USER joe
+RUN id; touch ~/mine; mkdir ~/dir; stat -c '%n %U:%G' ~/by-su ~/mine ~/dir; chown root ~/mine 2>&1; test -w /etc/passwd || echo protected
+USER joe:games
+RUN id -un; id -gn; id -G
+USER 77
+RUN id -u; id -g; whoami 2>&1 || true
+USER root
+RUN id -u; ls -ld /home/joe | cut -d' ' -f3,4
+"#;
+    let expected = "7\nuid=1234(joe) gid=1234(joe) groups=1234(joe),8(mail)\n\
+        /home/joe/by-su joe:joe\n/home/joe/mine joe:joe\n/home/joe/dir joe:joe\n\
+        chown: changing ownership of '/home/joe/mine': Operation not permitted\nprotected\n\
+        joe\ngames\n60\n77\n0\nwhoami: cannot find name for user ID 77\n0\njoe joe\n";
+    assert_eq!(build(&env, dockerfile), expected);
+}
+
+#[test]
+fn a_user_whom_the_image_does_not_know_is_an_error_of_the_run() {
+    let env = with_base();
+    for (user, message) in [
+        ("nobody-here", "no user nobody-here in the image"),
+        ("0:none", "no group none in the image"),
+    ] {
+        let dockerfile = format!("FROM base\nUSER {user}\nRUN true\n");
+        env.write("context/Dockerfile", dockerfile);
+        let failed = env.image(["build", "context"]).exits(1);
+        failed.complains(message);
+    }
+}
+
+#[test]
+fn programs_with_set_id_bits_have_their_owners() {
+    let env = with_debian();
+    let dockerfile = r"FROM debian
+RUN cp /usr/bin/id /usr/bin/suid && chown 5:6 /usr/bin/suid && chmod 6755 /usr/bin/suid && cp /usr/bin/suid /usr/bin/plain && suid
+USER 1000:1000
+RUN suid; plain -u; suid -u; suid -ru
+";
+    let expected = "uid=0(root) gid=0(root) euid=5(games) egid=6(disk) groups=6(disk),0(root)\n\
+        uid=1000 gid=1000 euid=5(games) egid=6(disk) groups=6(disk),1000\n1000\n5\n1000\n";
+    assert_eq!(build(&env, dockerfile), expected);
+}
+
+#[test]
+fn a_build_in_a_build_falls_back() {
+    let env = with_base();
+    let bin = env.root().join("bin");
+    let program = std::fs::canonicalize(bin.join("ch-image")).unwrap();
+    std::fs::copy(program, env.path("ch-image")).unwrap();
+    env.write(
+        "inner/Dockerfile",
+        "FROM base\nRUN chown 5 /bin/sh && echo inner\n",
+    );
+    env.write("context/Dockerfile", "FROM base\nRUN cd /work && ./ch-image -s /tmp/s import base base && ./ch-image -s /tmp/s build inner\n");
+    let bind = format!("{}:/work", env.path("").display());
+    let built = env.image(["build", "-b", &bind, "context"]);
+    // An overlay can't be the upper directory of another.
+    built.exits(1).complains("overlay");
+}
