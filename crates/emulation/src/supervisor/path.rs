@@ -36,7 +36,7 @@ impl Supervisor {
             }
             return Ok(Way::Path(base(caller, target.directory), true));
         };
-        if self.is_apart() || is_special(text.to_bytes()) {
+        if self.is_apart() || is_special(text.to_bytes(), target.follow) {
             return Ok(Way::Steps(text));
         }
         let path = if text.to_bytes().starts_with(b"/") {
@@ -95,7 +95,7 @@ impl Supervisor {
         }
         let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVAL);
         let (parent, name) = (c_string(parent)?, c_string(name)?);
-        let directory = if self.is_apart() || is_special(parent.to_bytes()) {
+        let directory = if self.is_apart() || is_special(parent.to_bytes(), true) {
             walk::to(caller, place.directory, &parent, true)?
         } else if parent.to_bytes().starts_with(b"/") {
             behalf::open(&parent, OFlags::PATH | OFlags::DIRECTORY)?
@@ -138,12 +138,14 @@ pub(super) fn of_descriptor(object: &OwnedFd) -> CString {
     CString::new(path).expect("a number holds no NUL")
 }
 
-/// Whether a path may lead over `/proc/self`, `/dev/fd` or `/dev/stdin`, or be a name in one of their directories.
-fn is_special(path: &[u8]) -> bool {
+/// Whether a path may lead over `/proc/self`, `/dev/fd` or `/dev/stdin`; or, if it is followed to its end, be a name in
+/// one of their directories.
+fn is_special(path: &[u8], follow: bool) -> bool {
     let has = |part: &[u8]| path.windows(part.len()).any(|window| window == part);
     let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
     let number = !last.is_empty() && last.iter().all(u8::is_ascii_digit);
-    number || has(b"proc") || has(b"fd") || last.starts_with(b"std") || has(b"self")
+    let is_of_directory = number || last.starts_with(b"std");
+    follow && is_of_directory || has(b"proc") || has(b"fd") || has(b"self")
 }
 
 #[cfg(test)]
@@ -161,10 +163,11 @@ mod tests {
             "stdout",
             "self/exe",
         ] {
-            assert!(is_special(path.as_bytes()), "{path}");
+            assert!(is_special(path.as_bytes(), true), "{path}");
         }
+        assert!(!is_special(b"/many/1", false));
         for path in ["/etc/passwd", ".", "usr/lib", "/dev/null", "/usr/share/doc"] {
-            assert!(!is_special(path.as_bytes()), "{path}");
+            assert!(!is_special(path.as_bytes(), true), "{path}");
         }
     }
 }
