@@ -160,7 +160,7 @@ impl<'a> Machinery<'a> {
         let hint = if outcome.out_of_memory {
             Some("out of memory?".to_owned())
         } else {
-            wants_root().then(|| "--force=seccomp may fix it".to_owned())
+            wants_root().then(|| "--force=supervisor may fix it".to_owned())
         };
         Err(BuildError::from(problem).with_any_hint(hint))
     }

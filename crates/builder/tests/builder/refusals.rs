@@ -205,7 +205,10 @@ fn advice(fixture: &Fixture) {
         emulation: Mode::None,
         ..fixture.options()
     };
-    assert_eq!(hint(&none).as_deref(), Some("--force=seccomp may fix it"));
+    assert_eq!(
+        hint(&none).as_deref(),
+        Some("--force=supervisor may fix it")
+    );
     assert_eq!(
         hint(&Options {
             advise_force: false,

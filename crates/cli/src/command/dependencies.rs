@@ -9,7 +9,10 @@ use std::process::ExitCode;
 use ch_container::SetUpError;
 use ch_linux::namespace::Identity;
 use ch_linux::reexec::{Executable, Invocation, Program, Start};
+use ch_linux::seccomp::{self, Instruction, Verdict};
 use ch_linux::socket::Socket;
+use ch_linux::{SyscallError, process};
+use serde::{Deserialize, Serialize};
 
 use super::Context;
 use crate::environment;
@@ -31,17 +34,25 @@ pub(super) fn run(context: &Context) -> Result<ExitCode, Failure> {
             failure.message()
         ));
     }
-    if let Some(error) = try_namespaces()? {
+    let found = try_namespaces()?;
+    if let Some(error) = &found.namespaces {
         problems.push_str(&format!(
             "missing dependency: user namespaces: {}\n",
-            reason(&error, context)
+            reason(error, context)
         ));
     }
     let mut report = problems.clone();
-    if context.terminal.verbosity() >= Verbosity::VERBOSE && !has_hash_instructions() {
-        report.push_str(
-            "note: the processor can't compute SHA-256 by itself: downloads take longer\n",
-        );
+    if context.terminal.verbosity() >= Verbosity::VERBOSE {
+        if !has_hash_instructions() {
+            report.push_str(
+                "note: the processor can't compute SHA-256 by itself: downloads take longer\n",
+            );
+        }
+        if let Some(reason) = found.supervisor {
+            report.push_str(&format!(
+                "note: root emulation is that of --force=seccomp, as no supervisor is possible: {reason}\n"
+            ));
+        }
     }
     context.terminal.output(&report)?;
     Ok(if problems.is_empty() {
@@ -74,8 +85,15 @@ fn reason(error: &SetUpError, context: &Context) -> String {
     }
 }
 
-/// Has the probe make a user namespace; gives the reason if it could not.
-fn try_namespaces() -> Result<Option<SetUpError>, Failure> {
+/// Why something could not be had, if it could not.
+#[derive(Debug, Serialize, Deserialize)]
+struct Found {
+    namespaces: Option<SetUpError>,
+    supervisor: Option<String>,
+}
+
+/// Has the probe make a user namespace, and listen to a filter in it.
+fn try_namespaces() -> Result<Found, Failure> {
     let (ours, theirs) = Socket::pair()?;
     let start = Start {
         socket: Some(theirs.as_fd()),
@@ -89,10 +107,24 @@ fn try_namespaces() -> Result<Option<SetUpError>, Failure> {
     Ok(serde_json::from_slice(&answer.bytes)?)
 }
 
+/// An error and its cause, on one line.
+fn chain(error: &SyscallError) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let cause = ch_linux::without_number(cause.unwrap_or_default());
+    format!("{error}: {cause}")
+}
+
 /// Runs in a process of its own: a namespace can't be left again.
 fn probe(invocation: Invocation) -> ExitCode {
-    let error = ch_container::enter(Identity::ROOT).err();
-    let answer = serde_json::to_vec(&error).expect("an error has no maps with odd keys");
+    let listen = || {
+        process::forbid_new_privileges()?;
+        seccomp::install_asking(&[Instruction::answer(Verdict::Allow)]).map(drop)
+    };
+    let found = Found {
+        namespaces: ch_container::enter(Identity::ROOT).err(),
+        supervisor: listen().err().map(|error| chain(&error)),
+    };
+    let answer = serde_json::to_vec(&found).expect("an error has no maps with odd keys");
     let sent = invocation.socket.map(|socket| socket.send(&answer, &[]));
     match sent {
         Some(Ok(())) => ExitCode::SUCCESS,

@@ -45,8 +45,8 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     without_meaning: WithoutMeaning,
 
-    /// How to emulate root in RUN commands: seccomp (default) or none; without MODE it means fakeroot, which is not
-    /// yet supported
+    /// How to emulate root in RUN commands: supervisor (default), seccomp or none; without MODE it means fakeroot,
+    /// which is not yet supported
     #[arg(
         long,
         value_name = "MODE",
@@ -56,7 +56,7 @@ pub(crate) struct BuildArgs {
     )]
     force: Option<String>,
 
-    /// Command to which arguments are added under --force=seccomp
+    /// Command to which arguments are added under --force=seccomp, which it implies
     #[arg(long, value_name = "CMD,ARG1[,ARG2...]")]
     force_cmd: Vec<String>,
 

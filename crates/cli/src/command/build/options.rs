@@ -40,7 +40,11 @@ pub(super) fn options(
     context: &Context,
 ) -> Result<Options, Failure> {
     let environment = &context.environment;
-    let emulation = emulation(arguments.force.as_deref(), context)?;
+    let emulation = emulation(
+        arguments.force.as_deref(),
+        !arguments.force_cmd.is_empty(),
+        context,
+    )?;
     let host_environment = environment
         .iter()
         .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
@@ -87,14 +91,22 @@ fn source_date(context: &Context) -> Result<Option<Timestamp>, Failure> {
     }
 }
 
-/// `--force`, else `$CH_IMAGE_FORCE`, else the default.
-fn emulation(option: Option<&str>, context: &Context) -> Result<Mode, Failure> {
+/// `--force`, else `$CH_IMAGE_FORCE`, else the default; or the only mode that has commands to change.
+fn emulation(
+    option: Option<&str>,
+    has_force_commands: bool,
+    context: &Context,
+) -> Result<Mode, Failure> {
     let variable = context.environment.text(environment::CH_IMAGE_FORCE);
     let Some(name) = option.or(variable.as_deref()) else {
-        return Ok(Mode::Supervisor);
+        return Ok(if has_force_commands {
+            Mode::Seccomp
+        } else {
+            Mode::Supervisor
+        });
     };
     if LATER_MODES.contains(&name) {
-        let hint = "leave --force out: root is emulated by default (--force=seccomp)";
+        let hint = "leave --force out: root is emulated by default (--force=supervisor)";
         return Err(Failure::not_yet(format_args!("--force={name}")).with_hint(hint));
     }
     Ok(name.parse::<Mode>()?)
