@@ -108,6 +108,23 @@ RUN suid; plain -u; suid -u; suid -ru
 }
 
 #[test]
+fn namespaces_of_its_own_are_the_kernels() {
+    let env = with_debian();
+    let dockerfile = r"FROM debian
+RUN mkdir -p /root2/etc && cp -a /bin /lib* /usr /root2 2>/dev/null; chown 5:6 /root2/etc && chroot /root2 stat -c %u:%g /etc
+RUN unshare -m sh -c 'mount -t tmpfs none /mnt && touch /mnt/x && chown 3:4 /mnt/x && stat -c %u:%g /mnt/x'; ls /mnt
+RUN unshare -U sh -c 'id -u; cat /proc/self/uid_map'; id -u; unshare -r id -u
+";
+    let expected = "5:6
+3:4
+65534
+0
+0
+";
+    assert_eq!(build(&env, dockerfile), expected);
+}
+
+#[test]
 fn a_build_in_a_build_falls_back() {
     let env = with_base();
     let bin = env.root().join("bin");

@@ -128,6 +128,8 @@ pub(crate) enum Concern {
 const CREATES: u32 = 0o100 | 0o20_000_000;
 /// `PR_*` of keepcaps, bounding set, timer slack, securebits and ambient set.
 const CONTROLS: [u32; 9] = [7, 8, 23, 24, 27, 28, 29, 30, 47];
+/// `CLONE_NEWUSER`.
+pub(crate) const NEW_USERS: u32 = 0x1000_0000;
 /// `CLONE_NEWNS`.
 pub(crate) const NEW_MOUNTS: u32 = 0x0002_0000;
 /// `SO_PEERCRED`, `SO_PEERGROUPS`.
@@ -143,7 +145,7 @@ impl Call {
         match self {
             Self::Open => Concern::Bits(1, CREATES),
             Self::Openat => Concern::Bits(2, CREATES),
-            Self::Clone | Self::Unshare => Concern::Bits(0, NEW_MOUNTS),
+            Self::Clone | Self::Unshare => Concern::Bits(0, NEW_MOUNTS | NEW_USERS),
             Self::Prctl => Concern::OneOf(0, &CONTROLS),
             Self::Socketcall => Concern::OneOf(0, &SOCKET_CALLS),
             Self::Getsockopt => Concern::SocketOption(&PEER_OPTIONS),

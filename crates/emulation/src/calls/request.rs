@@ -1,7 +1,7 @@
 //! What a call asks for: its arguments by their meaning, whatever the call and the machine.
 
 use super::numbers::Table;
-use super::{Call, SOL_SOCKET, Width};
+use super::{Call, NEW_MOUNTS, NEW_USERS, SOL_SOCKET, Width};
 
 /// An address in the caller's memory; 0 is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,8 +206,8 @@ pub(crate) enum Request {
     Control([u64; 5]),
     /// An option of a socket: descriptor, option, value and where its length is.
     PeerOption(i32, u32, Pointer, Pointer),
-    /// To have a root or mounts of its own.
-    Separate,
+    /// To have a root, mounts or users of its own: `CLONE_*` flags.
+    Separate(u64),
     /// A new process, as `struct clone_args` says.
     Clone(Pointer),
     /// `socketcall(2)`: which, and where its arguments are, as words of 32 bits.
@@ -386,9 +386,10 @@ fn others(call: Call, [a, b, c, d, e, _]: [u64; 6]) -> Option<Request> {
             Request::PeerOption(a as i32, c as u32, Pointer(d), Pointer(e))
         }
         Call::Prctl => Request::Control([a & u64::from(u32::MAX), b, c, d, e]),
-        Call::Chroot | Call::PivotRoot | Call::Setns | Call::Unshare | Call::Clone => {
-            Request::Separate
-        }
+        Call::Chroot | Call::PivotRoot => Request::Separate(NEW_MOUNTS.into()),
+        // Whatever the namespace is of.
+        Call::Setns => Request::Separate(u64::from(NEW_MOUNTS | NEW_USERS)),
+        Call::Unshare | Call::Clone => Request::Separate(a),
         Call::Clone3 => Request::Clone(Pointer(a)),
         Call::Socketcall => Request::SocketCall(a as u32, Pointer(b)),
         _ => return None,

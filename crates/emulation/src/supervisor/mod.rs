@@ -40,7 +40,7 @@ use ch_ownership::{Kind, Override};
 
 use serde::{Deserialize, Serialize};
 
-use crate::calls::{NEW_MOUNTS, Request, Table, call_of, request};
+use crate::calls::{NEW_MOUNTS, NEW_USERS, Request, Table, call_of, request};
 use crate::credentials::Credentials;
 use caller::Caller;
 use credentials::Known;
@@ -56,6 +56,8 @@ pub struct Supervisor {
     pending: Pending,
     /// A process may have a root or mounts of its own, so names mean something else to it than to us.
     apart: AtomicBool,
+    /// A process may have users of its own.
+    nested: AtomicBool,
 }
 
 /// What a caller gets.
@@ -106,6 +108,7 @@ impl Supervisor {
             remembered: RememberedTable::default(),
             pending: Pending::default(),
             apart: AtomicBool::new(false),
+            nested: AtomicBool::new(false),
         }
     }
 
@@ -200,6 +203,9 @@ impl Supervisor {
             return Ok(Reply::Continue);
         }
         let caller = Caller::new(&self.listener, heard);
+        if self.is_nested(&caller) {
+            return Ok(Reply::Continue);
+        }
         self.pending.settle(&caller, &self.known);
         self.answer(&caller, &request)
     }
@@ -243,19 +249,33 @@ impl Supervisor {
                 self.peer_option(caller, socket, option, value, length)
             }
             Request::SocketCall(call, arguments) => self.socket_call(caller, call, arguments),
-            Request::Separate => {
-                self.apart.store(true, Ordering::Relaxed);
-                Ok(Reply::Continue)
-            }
+            Request::Separate(flags) => Ok(self.separate(flags)),
             Request::Clone(arguments) => {
                 let mut flags = [0; 8];
                 caller.read(arguments, &mut flags)?;
-                if u64::from_ne_bytes(flags) & u64::from(NEW_MOUNTS) != 0 {
-                    self.apart.store(true, Ordering::Relaxed);
-                }
-                Ok(Reply::Continue)
+                Ok(self.separate(u64::from_ne_bytes(flags)))
             }
         }
+    }
+
+    /// Notes that somebody will have a root, mounts or users of his own, if the kernel lets him.
+    fn separate(&self, flags: u64) -> Reply {
+        if flags & u64::from(NEW_MOUNTS) != 0 {
+            self.apart.store(true, Ordering::Relaxed);
+        }
+        if flags & u64::from(NEW_USERS) != 0 {
+            self.nested.store(true, Ordering::Relaxed);
+        }
+        Reply::Continue
+    }
+
+    /// Whether the caller is in a user namespace of its own, where it is whoever the kernel says.
+    fn is_nested(&self, caller: &Caller<'_>) -> bool {
+        if !self.nested.load(Ordering::Relaxed) {
+            return false;
+        }
+        let namespace = |of: &str| std::fs::read_link(format!("{of}/ns/user")).ok();
+        namespace(&caller.thread.to_string()) != namespace("self")
     }
 
     /// Whether names may mean something else to a caller than to us.
