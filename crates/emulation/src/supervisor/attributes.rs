@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 
 use ch_linux::{Errno, behalf};
-use ch_ownership::{Kept, kept_form};
+use ch_ownership::{Kept, Override, kept_form};
 
 use super::caller::Caller;
 use super::object::Object;
@@ -17,11 +17,57 @@ pub(super) const CAPABILITY: &CStr = c"user.chimage.xattr.security.capability";
 const OURS: &[u8] = b"user.chimage.";
 /// Prefix of those that are kept for a container.
 const KEPT: &[u8] = b"user.chimage.xattr.";
+const ACCESS_LIST: &CStr = c"system.posix_acl_access";
 const OVERRIDE: &[u8] = b"user.containers.override_stat";
 /// Largest value (`XATTR_SIZE_MAX`).
 const LARGEST: usize = 65_536;
 /// `XATTR_CREATE`, `XATTR_REPLACE`.
 const FLAGS: u32 = 3;
+
+/// An access list, as `<linux/posix_acl_xattr.h>` lays it out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct AccessList {
+    /// The mode that goes with it: what all of a class may at most.
+    pub(super) mode: u32,
+    /// It says nothing that the mode does not.
+    pub(super) is_mode: bool,
+}
+
+impl AccessList {
+    /// Reads a value of version 2: tag, permissions and identifier of each entry.
+    pub(super) fn parse(value: &[u8]) -> Option<Self> {
+        const USER: u16 = 0x01;
+        const GROUP: u16 = 0x04;
+        const MASK: u16 = 0x10;
+        const OTHER: u16 = 0x20;
+        let (version, entries) = value.split_first_chunk()?;
+        if u32::from_le_bytes(*version) != 2 || entries.len() % 8 != 0 || entries.is_empty() {
+            return None;
+        }
+        let (mut mode, mut mask, mut count) = (0, None, 0);
+        for entry in entries.chunks_exact(8) {
+            let tag = u16::from_le_bytes([entry[0], entry[1]]);
+            let allowed = u32::from(u16::from_le_bytes([entry[2], entry[3]])) & 7;
+            count += 1;
+            match tag {
+                USER => mode |= allowed << 6,
+                GROUP => mode |= allowed << 3,
+                OTHER => mode |= allowed,
+                MASK => mask = Some(allowed),
+                // Somebody in particular.
+                0x02 | 0x08 => {}
+                _ => return None,
+            }
+        }
+        if let Some(mask) = mask {
+            mode = mode & !0o070 | mask << 3;
+        }
+        Some(Self {
+            mode,
+            is_mode: count == 3 && mask.is_none(),
+        })
+    }
+}
 
 /// Whose an attribute is.
 enum Owner {
@@ -127,6 +173,10 @@ impl Supervisor {
             return Ok(Reply::Continue);
         }
         self.check(caller, &name, &value, &object)?;
+        if name.as_c_str() == ACCESS_LIST {
+            let list = AccessList::parse(&value).ok_or(Errno::INVAL)?;
+            return self.set_access_list(&object, &list, &kept, &value);
+        }
         let Kept::As(_, value) = kept_form(name.to_bytes(), &value) else {
             return Ok(Reply::Continue);
         };
@@ -157,6 +207,31 @@ impl Supervisor {
             Err(Errno::NODATA) if name.as_c_str() == c"security.capability" => Ok(Reply::Continue),
             Err(other) => Err(other),
         }
+    }
+
+    /// An access list says the mode, too; one that says nothing else is none.
+    fn set_access_list(
+        &self,
+        object: &Object,
+        list: &AccessList,
+        kept: &CStr,
+        value: &[u8],
+    ) -> Replied {
+        let before = self.believed(object);
+        let mode = before.mode & !0o777 | list.mode;
+        if mode != before.mode {
+            self.believe(object, &Override { mode, ..before })?;
+        }
+        let path = object.path();
+        if list.is_mode {
+            match behalf::remove_attribute(&path, kept) {
+                Err(Errno::NODATA) => {}
+                other => other?,
+            }
+        } else {
+            behalf::set_attribute(&path, kept, value, 0)?;
+        }
+        DONE
     }
 
     /// Whether the caller may set the attribute, and it makes sense; nothing removes it.
@@ -198,4 +273,29 @@ fn give(caller: &Caller<'_>, bytes: &[u8], to: Pointer, size: u64) -> Replied {
         caller.write(to, bytes)?;
     }
     Ok(Reply::Value(length.cast_signed()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_lists_say_modes() {
+        let list = |entries: &[(u16, u16)]| {
+            let mut value = 2u32.to_le_bytes().to_vec();
+            for (tag, allowed) in entries {
+                value.extend(tag.to_le_bytes());
+                value.extend(allowed.to_le_bytes());
+                value.extend(u32::MAX.to_le_bytes());
+            }
+            AccessList::parse(&value).map(|list| (list.mode, list.is_mode))
+        };
+        let plain = [(1, 6), (4, 4), (0x20, 0)];
+        assert_eq!(list(&plain), Some((0o640, true)));
+        let named = [(1, 7), (2, 7), (4, 4), (0x10, 6), (0x20, 1)];
+        assert_eq!(list(&named), Some((0o761, false)));
+        assert_eq!(list(&[(3, 7)]), None);
+        assert_eq!(list(&[]), None);
+        assert_eq!(AccessList::parse(b"\x02\0\0"), None);
+    }
 }
