@@ -47,3 +47,4 @@ pub use run::{Abilities, Context, Outcome, Output, RunError, Stream, run};
 pub use runtime::RUNTIME;
 pub use spec::{Mount, MountPoint, RunEnvironment, Source, Spec, Variables};
 pub use stop::Stop;
+pub use users::{GROUP, PASSWD, Users};

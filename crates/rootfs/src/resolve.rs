@@ -21,6 +21,15 @@ pub(crate) fn canonical(
     path: &Path,
     follow_last: bool,
 ) -> Result<Option<PathBuf>, SyscallError> {
+    follow(path, follow_last, |next| link_target(&root, next))
+}
+
+/// Like [`canonical`] in any tree: `target` says where a path without links leads if there is a link at its end.
+pub(crate) fn follow<E>(
+    path: &Path,
+    follow_last: bool,
+    target: impl Fn(&Path) -> Result<Option<PathBuf>, E>,
+) -> Result<Option<PathBuf>, E> {
     let mut found = PathBuf::new();
     let mut rest: VecDeque<OsString> = names(path);
     let mut links = 0;
@@ -30,19 +39,18 @@ pub(crate) fn canonical(
             continue;
         }
         let next = found.join(&name);
-        let is_link = match in_root::open(&root, &next, OFlags::PATH | OFlags::NOFOLLOW) {
-            Ok(object) => file::status(&object)?.kind == Kind::Symlink,
-            Err(_) => false,
+        let target = match rest.is_empty() && !follow_last {
+            true => None,
+            false => target(&next)?,
         };
-        if !is_link || rest.is_empty() && !follow_last {
+        let Some(target) = target else {
             found = next;
             continue;
-        }
+        };
         links += 1;
         if links > MOST_LINKS {
             return Ok(None);
         }
-        let target = link_target(&root, &found, &name)?;
         if target.is_absolute() {
             found = PathBuf::new();
         }
@@ -53,9 +61,18 @@ pub(crate) fn canonical(
     Ok(Some(found))
 }
 
-fn link_target(root: impl AsFd, parent: &Path, name: &OsString) -> Result<PathBuf, SyscallError> {
+/// Where `path` leads if it is a link; what can't be opened is none.
+fn link_target(root: impl AsFd, path: &Path) -> Result<Option<PathBuf>, SyscallError> {
+    let is_link = match in_root::open(&root, path, OFlags::PATH | OFlags::NOFOLLOW) {
+        Ok(object) => file::status(&object)?.kind == Kind::Symlink,
+        Err(_) => false,
+    };
+    if !is_link {
+        return Ok(None);
+    }
+    let parent = path.parent().unwrap_or(Path::new(""));
     let parent = in_root::open(root, parent, OFlags::PATH | OFlags::DIRECTORY)?;
-    file::read_link_at(parent, name)
+    file::read_link_at(parent, path.file_name().unwrap_or_default()).map(Some)
 }
 
 fn names(path: &Path) -> VecDeque<OsString> {

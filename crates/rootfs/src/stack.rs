@@ -142,10 +142,7 @@ impl Stack {
     /// are not followed.
     pub(crate) fn find(&self, path: &Path) -> Result<Option<Found>, StackError> {
         for (layer, id) in self.layers.iter().enumerate() {
-            let failed = |source| StackError::Look {
-                layer: id.clone(),
-                source,
-            };
+            let failed = |source| self.look_failed(layer, source);
             let directory = self
                 .storage
                 .directory()
@@ -164,6 +161,14 @@ impl Stack {
             }
         }
         Ok(None)
+    }
+
+    /// That something failed in a layer, counted from the top.
+    pub(crate) fn look_failed(&self, layer: usize, source: SyscallError) -> StackError {
+        StackError::Look {
+            layer: self.layers[layer].clone(),
+            source,
+        }
     }
 
     /// What lies beside the files of each layer, top first.

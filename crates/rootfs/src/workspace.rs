@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use ch_linux::SyscallError;
 use ch_linux::tree::Directory;
-use ch_ownership::Override;
+use ch_ownership::{Override, Owners};
 use ch_storage::{Draft, LayerDraft, LayerId, PublishError, RootAttributes, Storage};
 
 use crate::mount_points::{Artificial, MountPoints};
@@ -85,6 +85,14 @@ impl Workspace {
         self.root.as_fd()
     }
 
+    /// What lies beside the files of the image's layers, for whoever asks for one at a time.
+    pub fn beside(&self) -> Result<Beside<'_>, StackError> {
+        Ok(Beside {
+            owners: self.stack.owners()?,
+            stack: &self.stack,
+        })
+    }
+
     /// What objects of the image are believed to be and can't carry, by path below the root.
     pub fn kept_beside(&self) -> Result<Vec<(PathBuf, Override)>, StackError> {
         let mut kept = Vec::new();
@@ -104,6 +112,27 @@ impl Workspace {
             }
         }
         Ok(kept)
+    }
+}
+
+/// What objects of an image can't carry.
+#[derive(Debug)]
+pub struct Beside<'a> {
+    stack: &'a Stack,
+    /// Top first.
+    owners: Vec<Owners>,
+}
+
+impl Beside<'_> {
+    /// What the image's object at `path` below the root is believed to be, if it can't carry it.
+    pub fn at(&self, path: &Path) -> Result<Option<Override>, StackError> {
+        let bytes = path.as_os_str().as_bytes();
+        if self.owners.iter().all(|layer| layer.get(bytes).is_none()) {
+            return Ok(None);
+        }
+        let found = self.stack.find(path)?;
+        let owner = found.and_then(|found| self.owners[found.layer].get(bytes));
+        Ok(owner.and_then(|owner| owner.believed))
     }
 }
 

@@ -21,6 +21,16 @@ impl Learned {
         self.paths.insert(path, believed);
     }
 
+    /// Adds the object at `path` below the root, which stays there until the commit.
+    pub fn add_at(&mut self, path: PathBuf, believed: Override) {
+        self.paths.insert(path, believed);
+    }
+
+    /// What was added at `path`.
+    pub fn at(&self, path: &Path) -> Option<Override> {
+        self.paths.get(path).copied()
+    }
+
     /// What the object at `path`, of this `status`, is believed to be.
     pub(super) fn get(&self, path: &Path, status: &Status) -> Option<Override> {
         let found = self

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ch_linux::file::{self, Time};
 use ch_linux::overlay::Naming;
-use ch_rootfs::{MountPoints, PlaceKind};
+use ch_rootfs::{Learned, MountPoints, PlaceKind};
 
 use crate::fixture::{Fixture, get};
 use ch_test_support::Case;
@@ -46,6 +46,10 @@ pub(crate) const CASES: &[Case<fn(Naming)>] = &[
     (
         "V-cm-9 modes that lock out the owner are kept beside the files",
         locked_out,
+    ),
+    (
+        "what is learned of new objects counts, not what was below",
+        learned,
     ),
     (
         "V-cm-9 what lies beside objects goes with them when they are copied up",
@@ -262,6 +266,41 @@ fn copied_up(naming: Naming) {
         .unwrap();
     let kept = fixture.owners(&second);
     assert_eq!(kept, "opt/fifo\t1000:50:0640:pipe\tuser.a=b\n");
+}
+
+fn learned(naming: Naming) {
+    let fixture = Fixture::by(naming);
+    let base = with_owners(&fixture);
+    let workspace = fixture.prepare(&[base], &MountPoints::none());
+    let beside = workspace.beside().unwrap();
+    let link = |uid| format!("{uid}:50:0777:symlink").parse().unwrap();
+    for (path, want) in [
+        ("opt/link", Some(link(1000))),
+        ("opt/big", None),
+        ("opt/none", None),
+    ] {
+        assert_eq!(beside.at(Path::new(path)).unwrap(), want, "{path}");
+    }
+    drop(beside);
+    let root = workspace_root(&workspace);
+    let opt = file::open_directory_at(&root, "opt").unwrap();
+    file::remove_file_at(&opt, "link").unwrap();
+    for name in ["link", "new", "root"] {
+        file::make_symlink_at(Path::new("there"), &opt, name).unwrap();
+    }
+    drop((root, opt));
+    let mut learned = Learned::default();
+    for (name, believed) in [
+        ("link", "0:0:0777:symlink"),
+        ("new", "7:8:0777:symlink"),
+        ("gone", "7:8:0777:symlink"),
+        ("root", "7:8:0777:pipe"),
+    ] {
+        learned.add_at(Path::new("opt").join(name), believed.parse().unwrap());
+    }
+    let committed = workspace.commit_learned(&learned).unwrap().unwrap();
+    let kept = fixture.owners(&committed);
+    assert_eq!(kept, "opt/new\t7:8:0777:symlink\n");
 }
 
 fn replaced(naming: Naming) {

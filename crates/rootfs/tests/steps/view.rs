@@ -27,6 +27,7 @@ pub(crate) const CASES: &[Case<fn(Naming)>] = &[
         "a view has the image's files and root, and cannot be written",
         from_outside,
     ),
+    ("a file of an image is read without a mount", unmounted),
     ("an image is mounted in a process' own namespace", image),
     (
         "V-tar-72 nothing shows through a layer that is opaque as a whole",
@@ -54,6 +55,54 @@ fn from_outside(naming: Naming) {
     let nothing = ch_rootfs::view(&fixture.storage, &fixture.mounter, &[]).unwrap();
     let root = file::open_directory_at(nothing.root(), ".").unwrap();
     assert_eq!(file::entries(&root).unwrap(), []);
+}
+
+fn unmounted(naming: Naming) {
+    let fixture = Fixture::by(naming);
+    let base = fixture.base();
+    let removed = fixture.run(
+        std::slice::from_ref(&base),
+        "umount /etc/hosts; rm /etc/hosts",
+    );
+    let secret = fixture.outside("secret");
+    fs::write(&secret, "secret").unwrap();
+    let top = fixture.layer(|root| {
+        fs::create_dir_all(root.join("etc/dir")).unwrap();
+        fs::write(root.join("etc/new"), "new").unwrap();
+        let links = [
+            ("up", "../../../../etc/x"),
+            ("out", secret.to_str().unwrap()),
+            ("round", "round"),
+            ("gone", "hosts"),
+            ("twice", "/lib/../../etc/up"),
+        ];
+        for (name, target) in links {
+            symlink(target, root.join("etc").join(name)).unwrap();
+        }
+        symlink("usr/lib", root.join("lib")).unwrap();
+        file::make_fifo_at(file::open_directory(root).unwrap(), "fifo", 0o644).unwrap();
+    });
+    let layers = [base, removed.unwrap().layer, top];
+    for (path, want) in [
+        ("/etc/new", Some("new")),
+        ("/etc/x", Some("one\n")),
+        ("/etc/up", Some("one\n")),
+        ("/etc/twice", Some("one\n")),
+        ("/etc/out", None),
+        ("/etc/round", None),
+        ("/etc/hosts", None),
+        ("/etc/gone", None),
+        ("/etc/dir", None),
+        ("/etc/new/x", None),
+        ("/fifo", None),
+        ("/nothing", None),
+        ("/", None),
+    ] {
+        let found = ch_rootfs::read_file(&fixture.storage, &layers, Path::new(path)).unwrap();
+        assert_eq!(found.as_deref(), want.map(str::as_bytes), "{path}");
+    }
+    let nothing = ch_rootfs::read_file(&fixture.storage, &[], Path::new("/etc/x"));
+    assert_eq!(nothing.unwrap(), None);
 }
 
 fn opaque_root(naming: Naming) {
