@@ -10,7 +10,7 @@ use ch_linux::SyscallError;
 use ch_linux::signal::Signal;
 use ch_rootfs::SpawnError;
 
-use crate::CopyError;
+use crate::{CopyError, ModeError};
 
 /// Why an image could not be built.
 ///
@@ -100,6 +100,9 @@ pub enum Problem {
     /// `COPY` failed.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// `--chmod` of something that is no mode.
+    #[error(transparent)]
+    Mode(#[from] ModeError),
     /// What `COPY` wrote may not be what it was looked up by.
     #[error("can't COPY: a source changed while it was copied")]
     SourceChanged,

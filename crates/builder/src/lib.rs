@@ -29,6 +29,7 @@ mod step;
 
 pub use build::{Built, Context, Pull, TakeOutput, build, check};
 pub use context::error::{CopyError, NoSourcesError, OutsideError};
+pub use context::mode::ModeError;
 pub use context::pattern::MalformedPatternError;
 pub use error::{BuildError, Problem};
 pub use event::{Event, Mark};

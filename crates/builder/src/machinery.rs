@@ -6,7 +6,10 @@ use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use ch_container::{Abilities, End, MountPoint, Notice, Outcome, Output, RunError, Spec, Stream};
+use ch_container::{
+    Abilities, End, GROUP, MountPoint, Notice, Outcome, Output, PASSWD, RunError, Spec, Stream,
+    Users,
+};
 use ch_emulation::{Memory, Mode};
 use ch_linux::signal::Signal;
 use ch_ownership::Override;
@@ -76,6 +79,27 @@ impl<'a> Machinery<'a> {
             let error = BuildError::from(Problem::files("can't mount the image")(error));
             error.with_any_hint(hint)
         })
+    }
+
+    /// The users of an image with `layers`, read without mounting it: a step that hits starts no process.
+    pub(crate) fn users(&self, layers: &[LayerId]) -> Result<Users, BuildError> {
+        // A dry run may have none.
+        let Some(storage) = self.context.storage else {
+            return Ok(Users::default());
+        };
+        let lease = storage.lease(layers);
+        let _lease = lease.map_err(Problem::files("can't read the users of the image"))?;
+        let read = |path: &str| {
+            let found = ch_rootfs::read_file(storage, layers, Path::new(path));
+            let found = found.map_err(Problem::files("can't read the users of the image"))?;
+            Ok::<_, BuildError>(found.unwrap_or_default())
+        };
+        Ok(Users::new(&read(PASSWD)?, &read(GROUP)?))
+    }
+
+    /// Remembers, for the commit that follows, what was written from outside and can't carry it.
+    pub(crate) fn learn(&self, learned: Learned) {
+        self.learned.replace(learned);
     }
 
     /// Keeps what was written; `None` if nothing was.

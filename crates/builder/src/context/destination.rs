@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use ch_linux::file::{self, Kind, OFlags};
 use ch_linux::{SyscallError, in_root};
+use ch_ownership::{Override, Place};
+use ch_rootfs::Learned;
 
 use super::error::CopyError;
 use super::resolve::absent;
@@ -93,8 +95,14 @@ pub(crate) fn resolve(root: impl AsFd, path: &Path) -> Result<Resolved, CopyErro
     })
 }
 
-/// Opens the directory `path` (as [`resolve`] gives it), making what is missing with mode 0755.
-pub(crate) fn ensure_directory(root: impl AsFd, path: &Path) -> Result<File, CopyError> {
+/// Opens the directory `path` (as [`resolve`] gives it), making what is missing: it is believed to be `made`, and what
+/// can't carry that is `learned`.
+pub(crate) fn ensure_directory(
+    root: impl AsFd,
+    path: &Path,
+    made: &Override,
+    learned: &mut Learned,
+) -> Result<File, CopyError> {
     let failed = |source| CopyError::Write {
         path: absolute(path),
         source,
@@ -106,12 +114,14 @@ pub(crate) fn ensure_directory(root: impl AsFd, path: &Path) -> Result<File, Cop
     }
     let parent = path.parent().unwrap_or(Path::new(""));
     let name = path.file_name().unwrap_or(OsStr::new("."));
-    let parent = ensure_directory(root, parent)?;
-    file::make_directory_at(&parent, name, 0o755).map_err(failed)?;
-    let made = file::open_directory_at(&parent, name).map_err(failed)?;
-    // Whatever the umask says.
-    file::set_mode(&made, 0o755).map_err(failed)?;
-    Ok(made.into())
+    let parent = ensure_directory(root, parent, made, learned)?;
+    file::make_directory_at(&parent, name, 0o700).map_err(failed)?;
+    let directory = file::open_directory_at(&parent, name).map_err(failed)?;
+    match ch_ownership::remember_new(&directory, made).map_err(failed)? {
+        Place::Object => {}
+        Place::Owners => learned.add_at(path.to_owned(), *made),
+    }
+    Ok(directory.into())
 }
 
 /// `path` below the root, as one would write it inside.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ch_linux::SyscallError;
+use ch_rootfs::StackError;
 
 use super::destination::absolute;
 use super::pattern::MalformedPatternError;
@@ -45,6 +46,9 @@ pub enum CopyError {
     /// Symbolic links of the image lead in a circle.
     #[error("can't COPY: too many levels of symbolic links: {}", .0.display())]
     TooManyLinks(PathBuf),
+    /// What lies beside the image's files can't be understood.
+    #[error("can't read the owners of the image's files")]
+    Owners(#[source] StackError),
     /// A source could not be read.
     #[error("can't read {}", .path.display())]
     Read {

@@ -12,6 +12,8 @@ pub(crate) mod contents;
 pub(crate) mod destination;
 pub(crate) mod error;
 pub(crate) mod ignore;
+pub(crate) mod imposed;
+pub(crate) mod mode;
 pub(crate) mod pattern;
 pub(crate) mod resolve;
 pub(crate) mod scan;

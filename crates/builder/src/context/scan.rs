@@ -2,7 +2,7 @@
 //!
 //! What enters the key, for each object: path relative to its operand, kind, mode, link target,
 //! `user.*` attributes, digest of content, first path of the same file within the operand. What does
-//! not: times, inode and owner (everything copied from a context belongs to root).
+//! not: times, inode and owner (what is copied from a context belongs to root, or to whom the author says).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,8 +1,9 @@
 //! Operands that can have no meaning, whatever the variables are: better told before the first step
 //! than after hours of them. A word with a `$` in it is judged when its turn comes.
 
-use ch_dockerfile::ast::{Command, File, Stage};
+use ch_dockerfile::ast::{Command, Copy, File, Stage};
 
+use crate::context::mode::Mode;
 use crate::error::{BuildError, Problem};
 use crate::plan;
 use crate::scope::Scope;
@@ -30,6 +31,14 @@ fn check_command(file: &File, command: &Command) -> Result<(), BuildError> {
             for word in words.iter().filter(|word| is_known(&word.text)) {
                 for text in expand("EXPOSE", &word.text)?.text.split_whitespace() {
                     port::ports(text)?;
+                }
+            }
+        }
+        Command::Copy(Copy { files, .. }) => {
+            if let Some(word) = files.chmod.as_ref().filter(|word| is_known(&word.text)) {
+                let text = expand("COPY", &word.text)?.text;
+                if !text.is_empty() {
+                    Mode::parse(&text)?;
                 }
             }
         }

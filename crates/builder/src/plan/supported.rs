@@ -72,8 +72,6 @@ fn copy_option(copy: &Copy) -> Option<&'static str> {
     let table = [
         (copy.from.is_some(), "--from"),
         (copy.parents, "--parents"),
-        (files.chown.is_some(), "--chown"),
-        (files.chmod.is_some(), "--chmod"),
         (files.link, "--link"),
         (!files.excludes.is_empty(), "--exclude"),
         (heredoc, "of a here-document"),

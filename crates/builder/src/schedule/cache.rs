@@ -23,7 +23,7 @@ pub(super) struct Step<'s> {
     /// It may be executed once more when space was short: nobody sees what it does but the files.
     pub(super) repeatable: bool,
     /// What the author should know if it is executed.
-    pub(super) warning: Option<String>,
+    pub(super) warnings: Vec<String>,
     /// What is done to the files.
     pub(super) execute: &'s dyn Fn(&Machinery<'_>, &Workspace) -> Result<(), BuildError>,
 }
@@ -89,9 +89,10 @@ impl Schedule<'_> {
 
     /// Says once per build what a step has to say. Nobody wants to hear it of what was executed long ago.
     fn warn_once(&mut self, step: &Step<'_>) {
-        if let Some(text) = step.warning.as_ref().filter(|_| !self.warned) {
-            self.warned = true;
-            (self.events)(Event::Warning(text.clone()));
+        for text in &step.warnings {
+            if self.warned.insert(text.clone()) {
+                (self.events)(Event::Warning(text.clone()));
+            }
         }
     }
 

@@ -6,21 +6,24 @@
 
 mod base;
 mod cache;
+mod files;
 
-use ch_dockerfile::ast::{Command, Copy, Header, Instruction, Run};
+use std::collections::HashSet;
+
+use ch_dockerfile::ast::{Command, Header, Instruction, Run};
 use ch_emulation::Mode;
 use ch_rootfs::Workspace;
 use jiff::Timestamp;
 
 use crate::build::{Built, Context};
-use crate::error::{BuildError, Problem};
+use crate::error::BuildError;
 use crate::key::KeyHash;
 use crate::machinery::Machinery;
 use crate::plan::{Plan, PlannedStage};
 use crate::record;
 use crate::stage::{Stage, Words};
 use crate::step::metadata::{self, Applied};
-use crate::step::{copy, run, workdir};
+use crate::step::{copy, run};
 use crate::{Event, Mark, Options};
 use cache::Step;
 
@@ -37,8 +40,8 @@ pub(crate) struct Schedule<'a> {
     number: usize,
     /// `RUN` instructions that the root emulation had to change.
     modified: usize,
-    /// It was said what a step had to say.
-    warned: bool,
+    /// What steps had to say and have said.
+    warned: HashSet<String>,
     /// Finished stages, by their number in the Dockerfile.
     finished: Vec<(usize, Stage)>,
 }
@@ -59,7 +62,7 @@ impl<'a> Schedule<'a> {
             sources: None,
             number: 0,
             modified: 0,
-            warned: false,
+            warned: HashSet::new(),
             finished: Vec::new(),
         }
     }
@@ -182,100 +185,17 @@ impl<'a> Schedule<'a> {
             history: prepared.history(stage),
             mount_points: spec.mount_points(),
             repeatable: false,
-            warning: (pretends && prepared.is_other_user()).then(warning),
+            warnings: if pretends && prepared.is_other_user() {
+                vec![warning()]
+            } else {
+                Vec::new()
+            },
             execute: &execute,
         };
         let mark = self.step(header, step, stage)?;
         if mark == Mark::Executed && prepared.changed.is_some() {
             self.modified += 1;
         }
-        Ok(())
-    }
-
-    fn copy(&mut self, copy: &Copy, header: &Header, stage: &mut Stage) -> Result<(), BuildError> {
-        // Taken, since the step needs both the schedule and them.
-        let sources = match self.sources.take() {
-            Some(sources) => sources,
-            None => {
-                let path = self.options.context.as_deref().ok_or(Problem::NoContext)?;
-                copy::Sources::open(path, self.context.storage)?
-            }
-        };
-        let result = self.copy_from(&sources, copy, header, stage);
-        self.sources = Some(sources);
-        result
-    }
-
-    fn copy_from(
-        &mut self,
-        sources: &copy::Sources,
-        copy: &Copy,
-        header: &Header,
-        stage: &mut Stage,
-    ) -> Result<(), BuildError> {
-        let mut words = Words::new(self.plan.file, "COPY", &stage.scope, &self.plan.scope);
-        let prepared = copy::prepare(copy, sources, &mut words, stage)?;
-        let hints = words.into_hints();
-        self.warn(hints);
-        let parent = stage.state.clone();
-        let state = prepared.state(&parent, sources)?;
-        let execute = |_: &Machinery<'_>, workspace: &Workspace| {
-            prepared.write(workspace.root())?;
-            // What was written must be what the state was computed of.
-            if prepared.state(&parent, sources)? == state {
-                Ok(())
-            } else {
-                Err(Problem::SourceChanged.into())
-            }
-        };
-        let step = Step {
-            state: state.clone(),
-            history: prepared.history(),
-            mount_points: Vec::new(),
-            repeatable: true,
-            warning: None,
-            execute: &execute,
-        };
-        self.step(header, step, stage).map(drop)
-    }
-
-    fn working_directory(
-        &mut self,
-        text: &str,
-        header: &Header,
-        stage: &mut Stage,
-    ) -> Result<(), BuildError> {
-        let mut words = Words::new(self.plan.file, "WORKDIR", &stage.scope, &self.plan.scope);
-        let path = workdir::join(stage.working_directory(), &words.expand(text)?);
-        let hints = words.into_hints();
-        self.warn(hints);
-        let mut key = KeyHash::after(&stage.state, "WORKDIR 1");
-        key.field("path", &path);
-        let (state, history) = (key.state(), format!("WORKDIR {path}"));
-        if path == "/" {
-            self.tell(header, Mark::Neither);
-            self.link(
-                Some(Applied {
-                    history,
-                    state: Some(state),
-                }),
-                stage,
-            );
-        } else {
-            let execute = |_: &Machinery<'_>, workspace: &Workspace| {
-                Ok(workdir::make(workspace.root(), &path)?)
-            };
-            let step = Step {
-                state,
-                history,
-                mount_points: Vec::new(),
-                repeatable: true,
-                warning: None,
-                execute: &execute,
-            };
-            self.step(header, step, stage)?;
-        }
-        stage.config.config.working_dir = Some(path);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod copy;
 pub(crate) mod metadata;
+pub(crate) mod owner;
 pub(crate) mod port;
 pub(crate) mod run;
 pub(crate) mod signal;

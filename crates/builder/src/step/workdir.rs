@@ -4,9 +4,11 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use ch_linux::file::Kind;
+use ch_rootfs::Learned;
 
 use crate::CopyError;
 use crate::context::destination::{ensure_directory, resolve};
+use crate::context::imposed::{Ids, Imposed};
 use crate::error::Problem;
 
 /// `text` seen from `current`, cleaned: absolute, without `.`, `..` and needless slashes.
@@ -23,8 +25,9 @@ pub(crate) fn join(current: &str, text: &str) -> String {
     format!("/{}", names.join("/"))
 }
 
-/// Makes the directory `path` of the image, unless it exists.
-pub(crate) fn make(root: impl AsFd, path: &str) -> Result<(), Problem> {
+/// Makes the directory `path` of the image, unless it exists; what is made belongs to `owner`. What it can't carry
+/// comes back.
+pub(crate) fn make(root: impl AsFd, path: &str, owner: Ids) -> Result<Learned, Problem> {
     let root = root.as_fd();
     let resolved = match resolve(root, Path::new(path)) {
         // On the way or at the end: it is no directory.
@@ -33,14 +36,18 @@ pub(crate) fn make(root: impl AsFd, path: &str) -> Result<(), Problem> {
         }
         resolved => resolved.map_err(Problem::WorkingDirectory)?,
     };
+    let mut learned = Learned::default();
     match resolved.kind {
-        Some(Kind::Directory) => Ok(()),
-        Some(_) => Err(Problem::NotADirectory(path.to_owned())),
+        Some(Kind::Directory) => {}
+        Some(_) => return Err(Problem::NotADirectory(path.to_owned())),
         None => {
-            let made = ensure_directory(root, &resolved.path);
-            made.map(drop).map_err(Problem::WorkingDirectory)
+            let imposed = Imposed { owner, mode: None };
+            let believed = imposed.of_parent();
+            let made = ensure_directory(root, &resolved.path, &believed, &mut learned);
+            made.map_err(Problem::WorkingDirectory)?;
         }
     }
+    Ok(learned)
 }
 
 #[cfg(test)]
@@ -53,7 +60,7 @@ mod tests {
         std::fs::write(root.path().join("f"), "").unwrap();
         let opened = std::fs::File::open(root.path()).unwrap();
         for path in ["/f", "/f/x", "/f/x/y"] {
-            let error = make(&opened, path).unwrap_err();
+            let error = make(&opened, path, Ids::default()).unwrap_err();
             assert_eq!(error.to_string(), "WORKDIR: not a directory: /f", "{path}");
             assert!(std::error::Error::source(&error).is_none(), "{path}");
         }

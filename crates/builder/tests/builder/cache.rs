@@ -26,6 +26,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("names_of_one_file_are_part_of_a_source", linked_source),
     ("a_touched_source_hits", touched_source),
+    ("numbers_of_owners_count_and_not_their_names", owners),
     ("an_unchanged_source_is_not_opened_again", not_opened),
     ("what_a_run_cannot_notice_does_not_miss", unnoticed),
     ("a_build_argument_sets_the_time", argument_time),
@@ -132,6 +133,33 @@ fn changing_source(fixture: &Fixture) {
     let quiet = fixture.build(dockerfile).good();
     assert_eq!(marks(&quiet.transcript), "*.", "nothing was kept");
     assert_eq!(fixture.inside("cat /d/f /d/g"), "oldold");
+}
+
+fn owners(fixture: &Fixture) {
+    fixture.write("f", "x");
+    let build = |passwd: &str, flags: &str| {
+        let dockerfile = format!("FROM base\nRUN {passwd}\nCOPY --chown={flags} f /\n");
+        marks(&fixture.build(&dockerfile).good().transcript)
+    };
+    let ann = "echo ann:x:7:70::/:/bin/sh > /etc/passwd";
+    assert_eq!(build(ann, "ann"), "*..");
+    for (flags, want) in [
+        ("7:70", "***"),
+        ("007:70", "***"),
+        ("ann", "***"),
+        ("7", "**."),
+        ("ann --chmod=600", "**."),
+        ("7:70 --chmod=600", "***"),
+        ("7:70 --chmod=u=rw,go=", "**."),
+    ] {
+        assert_eq!(build(ann, flags), want, "{flags}");
+    }
+    // Names are looked up without a process.
+    let nothing = Executable::open("/dev/null".as_ref()).unwrap();
+    let dockerfile = format!("FROM base\nRUN {ann}\nCOPY --chown=ann f /\n");
+    fixture
+        .build_by(&nothing, &dockerfile, &fixture.options())
+        .good();
 }
 
 fn linked_source(fixture: &Fixture) {

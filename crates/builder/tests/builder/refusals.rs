@@ -73,7 +73,7 @@ fn unsupported(fixture: &Fixture) {
         ("ADD x /", "ADD"),
         ("HEALTHCHECK CMD true", "HEALTHCHECK"),
         ("ONBUILD RUN true", "ONBUILD"),
-        ("COPY --chown=1:1 x /", "COPY --chown"),
+        ("COPY --link x /", "COPY --link"),
         ("COPY <<EOF /x\nEOF", "COPY of a here-document"),
         ("RUN --mount=type=cache,target=/x true", "RUN --mount"),
         ("RUN --network=none true", "RUN --network=none"),
@@ -237,11 +237,27 @@ fn operands(fixture: &Fixture) {
     for (line, want) in [
         ("STOPSIGNAL FOO", "invalid signal: FOO"),
         ("EXPOSE 80 \"x\"", "invalid containerPort: x"),
+        (
+            "COPY --chmod=999 x /",
+            "invalid chmod parameter: '999'. it should be octal string and between 0 and 07777\n",
+        ),
+        (
+            "COPY --chmod=\"a+q\" x /",
+            "invalid chmod parameter: 'a+q'\n",
+        ),
     ] {
         let outcome = fixture.build(&format!("FROM base\nRUN echo expensive\n{line}\n"));
         assert!(outcome.bad().starts_with(want), "{}", outcome.bad());
         assert_eq!(outcome.transcript, "", "{line}");
     }
+    fixture.write("x", "x");
+    let outcome = fixture.build("FROM base\nARG M=8\nCOPY --chmod=$M x /\n");
+    assert!(
+        outcome
+            .bad()
+            .starts_with("invalid chmod parameter: '8'. it")
+    );
+    assert!(outcome.transcript.contains("ARG M=8"));
     let outcome = fixture.build("FROM base\nENV S=FOO\nSTOPSIGNAL $S\n");
     assert!(outcome.bad().starts_with("invalid signal: FOO"));
     assert!(outcome.transcript.contains("ENV S=FOO"));

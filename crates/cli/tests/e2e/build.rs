@@ -228,7 +228,7 @@ fn what_is_not_there_yet_says_so_before_anything_is_pulled() {
         "RUN --mount=type=cache,target=/x true",
         "HEALTHCHECK CMD true",
         "ONBUILD RUN true",
-        "COPY --chown=1:1 x /",
+        "COPY --link x /",
     ];
     for line in lines {
         env.write(

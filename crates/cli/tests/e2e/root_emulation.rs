@@ -60,6 +60,49 @@ RUN cd /srv && stat -c '%n %u:%g' l3 p2 && find / -xdev -user 1 | sort
 }
 
 #[test]
+fn copies_have_the_owners_and_modes_that_the_author_says() {
+    let env = with_base();
+    env.write("context/tree/a/f", "f");
+    std::os::unix::fs::symlink("f", env.path("context/tree/a/l")).unwrap();
+    env.run("mkfifo", ["context/tree/p"]).success();
+    env.run("chmod", ["-R", "u=rwX,go=rX", "context/tree"])
+        .success();
+    let dockerfile = r"FROM base
+RUN echo 'ann:x:7:70::/:/bin/sh' >> /etc/passwd; echo 'staff:x:50:' >> /etc/group; mkdir -p /old/a; chown 5:6 /old
+COPY --chown=ann:staff tree /t/u
+COPY --chown=1:2 --chmod=4710 tree /old
+COPY --chmod=u=rwX,go= tree /m/
+COPY --chmod=07 tree/a/f /n/
+RUN cd /t && stat -c '%n %u:%g %a %F' . u u/a u/a/f u/a/l u/p
+RUN cd /old && stat -c '%n %u:%g %a' . a a/f a/l p; cd /m && stat -c '%n %u:%g %a' . a a/f a/l p
+RUN stat -c '%n %u:%g %a' /n /n/f; cat /n/f; mv /t/u/a/l /moved && stat -c '%u:%g' /moved
+";
+    let expected = ". 7:50 755 directory\nu 7:50 755 directory\nu/a 7:50 755 directory\n\
+        u/a/f 7:50 644 regular file\nu/a/l 7:50 777 symbolic link\nu/p 7:50 644 fifo\n\
+        . 5:6 755\na 1:2 4710\na/f 1:2 4710\na/l 1:2 777\np 1:2 4710\n\
+        . 0:0 755\na 0:0 700\na/f 0:0 600\na/l 0:0 777\np 0:0 600\n\
+        /n 0:0 7\n/n/f 0:0 7\nf7:50\n";
+    assert_eq!(build(&env, dockerfile), expected);
+    let mut owners = Vec::new();
+    for layer in std::fs::read_dir(env.storage().join("layers")).unwrap() {
+        let text = std::fs::read_to_string(layer.unwrap().path().join("owners"));
+        owners.extend(text.unwrap_or_default().lines().map(str::to_owned));
+    }
+    owners.sort_unstable();
+    let expected = [
+        "moved\t7:50:0777:symlink",
+        "old/a/l\t1:2:0777:symlink",
+        "old/p\t1:2:04710:pipe",
+        "t/u/a/l\t7:50:0777:symlink",
+        "t/u/p\t7:50:0644:pipe",
+    ];
+    assert_eq!(owners, expected);
+    let inside = ["built", "--", "stat", "-c", "%a", "/old/a/f", "/n"];
+    env.ch_run(inside).success().prints("710\n707\n");
+    env.run("rm", ["-rf", "../storage"]).success();
+}
+
+#[test]
 fn commands_run_as_user_says() {
     let env = with_debian();
     let dockerfile = r#"FROM debian

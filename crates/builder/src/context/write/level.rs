@@ -5,11 +5,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::vec;
 
+use ch_linux::SyscallError;
 use ch_linux::file::{self, Kind, Status};
+use ch_ownership::Override;
+use ch_rootfs::Learned;
 
 use super::super::error::{CopyError, reading, writing};
+use super::super::imposed::Imposed;
 use super::super::scan::{duplicate, open_object, sorted_entries};
-use super::likeness::{agrees, as_roots, believe, copy_attributes};
+use super::likeness::{agrees, believe, copy_attributes};
 
 /// A directory that is being copied.
 pub(super) struct Level {
@@ -72,19 +76,20 @@ impl Level {
     }
 
     /// Gives a directory the attributes of its source, after everything in it was written.
-    pub(super) fn finish(self) -> Result<(), CopyError> {
+    pub(super) fn finish(self, imposed: &Imposed, learned: &mut Learned) -> Result<(), CopyError> {
         let status = file::status(&self.source).map_err(reading(&self.shown))?;
+        let wanted = imposed.of(&status);
         let failed = writing(&self.path);
-        if self.existed && self.is_like(&status).map_err(&failed)? {
+        if self.existed && self.is_like(&wanted, &status).map_err(&failed)? {
             return Ok(());
         }
         copy_attributes(&self.source, &self.made).map_err(&failed)?;
-        believe(&self.made, &as_roots(&status)).map_err(&failed)?;
+        believe(&self.made, &self.path, &wanted, learned).map_err(&failed)?;
         file::set_modified(&self.made, status.modified).map_err(failed)
     }
 
-    fn is_like(&self, status: &Status) -> Result<bool, ch_linux::SyscallError> {
+    fn is_like(&self, wanted: &Override, status: &Status) -> Result<bool, SyscallError> {
         let same_time = file::status(&self.made)?.modified == status.modified;
-        Ok(same_time && agrees(&self.made, status)?)
+        Ok(same_time && agrees(&self.made, wanted)?)
     }
 }

@@ -5,46 +5,34 @@ use std::fs::File;
 use std::io::{self, BufRead as _, Seek as _};
 use std::path::Path;
 
-use ch_linux::file::{self, Kind, Status};
+use ch_linux::file::{self, Kind};
 use ch_linux::{SyscallError, xattr};
-use ch_ownership::{Kind as BelievedKind, Override, Place};
+use ch_ownership::{Override, Place};
+use ch_rootfs::Learned;
 
 use super::super::destination::absolute;
 use super::super::error::CopyError;
 use super::super::scan::{sorted_entries, user_attributes};
 
-/// What the image is to believe of a copy: root's, with the mode of the original.
-pub(super) fn as_roots(status: &Status) -> Override {
-    let kind = match status.kind {
-        Kind::Directory => BelievedKind::Directory,
-        Kind::Symlink => BelievedKind::Symlink,
-        Kind::Fifo => BelievedKind::Pipe,
-        Kind::Socket => BelievedKind::Socket,
-        Kind::Character => BelievedKind::Character(status.device),
-        Kind::Block => BelievedKind::Block(status.device),
-        Kind::File | Kind::Unknown => BelievedKind::File,
-    };
-    Override {
-        uid: 0,
-        gid: 0,
-        mode: status.mode,
-        kind,
-    }
-}
-
-/// Lets the image believe it of an object. Where the file system has no attributes, only the mode on
-/// disk is left of it.
-pub(super) fn believe(made: &File, believed: &Override) -> Result<(), SyscallError> {
+/// Lets the image believe it of the object `made` at `path`; what it can't carry is learned.
+pub(super) fn believe(
+    made: &File,
+    path: &Path,
+    believed: &Override,
+    learned: &mut Learned,
+) -> Result<(), SyscallError> {
     match ch_ownership::remember(made, believed)? {
-        Place::Object | Place::Owners => Ok(()),
+        Place::Object => {}
+        Place::Owners => learned.add_at(path.to_owned(), *believed),
     }
+    Ok(())
 }
 
-/// Whether the image believes of `there` what it would of a copy of the original.
-pub(super) fn agrees(there: &File, original: &Status) -> Result<bool, SyscallError> {
+/// Whether the image believes it of `there` already.
+pub(super) fn agrees(there: &File, wanted: &Override) -> Result<bool, SyscallError> {
     let status = file::status(there)?;
     // An attribute that can't be read is replaced by the copy.
-    Ok(ch_ownership::believed(there, &status).is_ok_and(|believed| believed == as_roots(original)))
+    Ok(ch_ownership::believed(there, &status).is_ok_and(|believed| believed == *wanted))
 }
 
 pub(super) fn copy_attributes(source: &File, made: &File) -> Result<(), SyscallError> {
