@@ -8,7 +8,8 @@
 //! | `ARG`, `ENV` | name and value, when defined | comments, spacing; the value of a pass-through variable |
 //! | `RUN` | argument vector, directory, user, emulation and its commands, binds, platform | environment (`ARG` and `ENV` are links of the chain), content of binds |
 //! | `COPY` | destination, numbers of `--chown`, `--chmod`, and of each object: path, kind, mode, link target, `user.*` attributes, content | mtime, inode, names of owners |
-//! | `WORKDIR`, `USER`, `SHELL` | result | |
+//! | `WORKDIR` | result, and the numbers of who would own it | |
+//! | `USER`, `SHELL` | result | |
 //! | `LABEL`, `CMD`, `ENTRYPOINT`, `EXPOSE`, `VOLUME`, `STOPSIGNAL`, `MAINTAINER` | nothing: the configuration is computed anew on every build | everything |
 
 mod hash;

@@ -1,6 +1,7 @@
 //! Instructions that write files from outside: `COPY` and `WORKDIR`.
 
 use ch_dockerfile::ast::{Copy, Header};
+use ch_emulation::Mode;
 use ch_rootfs::Workspace;
 
 use super::Schedule;
@@ -100,9 +101,14 @@ impl Schedule<'_> {
         let path = workdir::join(stage.working_directory(), &words.expand(text)?);
         let hints = words.into_hints();
         self.warn(hints);
-        let owner = Ids::default();
-        let mut key = KeyHash::after(&stage.state, "WORKDIR 1");
-        key.field("path", &path);
+        let owner = if path == "/" {
+            Ids::default()
+        } else {
+            self.user(stage)?
+        };
+        let mut key = KeyHash::after(&stage.state, "WORKDIR 2");
+        key.field("path", &path)
+            .field("owner", format!("{}:{}", owner.uid, owner.gid));
         let (state, history) = (key.state(), format!("WORKDIR {path}"));
         if path == "/" {
             self.tell(header, Mark::Neither);
@@ -130,5 +136,13 @@ impl Schedule<'_> {
         }
         stage.config.config.working_dir = Some(path);
         Ok(())
+    }
+
+    /// Who makes directories. Where commands stay root whatever `USER` says, directories do.
+    fn user(&self, stage: &Stage) -> Result<Ids, BuildError> {
+        match (self.options.emulation, &stage.config.config.user) {
+            (Mode::Supervisor, Some(user)) => Ok(self.owner(user, stage)?.ids),
+            _ => Ok(Ids::default()),
+        }
     }
 }

@@ -103,6 +103,42 @@ RUN stat -c '%n %u:%g %a' /n /n/f; cat /n/f; mv /t/u/a/l /moved && stat -c '%u:%
 }
 
 #[test]
+fn working_directories_belong_to_the_user() {
+    let env = with_base();
+    let dockerfile = r"FROM base
+RUN echo 'ann:x:7:70::/:/bin/sh' >> /etc/passwd; mkdir /there
+USER ann
+WORKDIR /w/x
+WORKDIR /there/y
+USER 5
+WORKDIR /five
+USER 5:6
+WORKDIR /
+WORKDIR six
+USER nobody-here
+WORKDIR /zero
+USER root
+WORKDIR /root/w
+RUN stat -c '%n %u:%g %a' /w /w/x /there /there/y /five /six /zero /root/w
+";
+    let expected = "/w 7:70 755\n/w/x 7:70 755\n/there 0:0 755\n/there/y 7:70 755\n\
+        /five 5:5 755\n/six 5:6 755\n/zero 0:0 755\n/root/w 0:0 755\n";
+    assert_eq!(build(&env, dockerfile), expected);
+    // Where commands stay root, so do directories; they are none of the others.
+    let dockerfile = "FROM base\nUSER 5\nWORKDIR /own\n";
+    env.write("context/Dockerfile", dockerfile);
+    let other = ["build", "--force=seccomp", "-t", "mid", "context"];
+    env.image(other).success();
+    let told = build(&env, "FROM mid\nUSER 0\nRUN stat -c '%u:%g' /own\n");
+    assert_eq!(told, "0:0\n");
+    let told = build(
+        &env,
+        &format!("{dockerfile}USER 0\nRUN stat -c '%u:%g' /own\n"),
+    );
+    assert_eq!(told, "5:5\n");
+}
+
+#[test]
 fn commands_run_as_user_says() {
     let env = with_debian();
     let dockerfile = r#"FROM debian
