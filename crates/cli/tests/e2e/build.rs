@@ -64,7 +64,7 @@ fn force_without_a_mode_is_explained() {
     env.image(["build", "--force", "context"])
         .exits(1)
         .complains("error: not yet supported: --force=fakeroot\n")
-        .complains("hint: leave --force out: root is emulated by default (--force=seccomp)\n");
+        .complains("hint: leave --force out: root is emulated by default (--force=supervisor)\n");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn step_warns_when_it_is_executed_and_a_dry_run_says_what_it_is() {
     let warning = "warning: USER: commands of RUN stay root under --force=seccomp\n";
     let dry = "dry run: nothing was executed or stored\n";
     let build = |options: &[&str]| {
-        let arguments = [&["build", "context"], options].concat();
+        let arguments = [&["build", "--force=seccomp", "context"], options].concat();
         env.image(arguments).success().stderr
     };
     let told = build(&["-n"]);
