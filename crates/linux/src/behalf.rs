@@ -223,6 +223,13 @@ impl Statx {
     }
 }
 
+/// The beginning of the file at `path`, as much as fits into `buffer`: for the short ones of `/proc`.
+pub fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Answer<&'a [u8]> {
+    let file = open(path, OFlags::RDONLY)?;
+    let length = rustix::io::read(file, &mut *buffer)?;
+    Ok(&buffer[..length])
+}
+
 /// Gives the calling thread a working directory and a mask of its own.
 pub fn own_directory_and_mask() -> Answer<()> {
     #[expect(

@@ -5,10 +5,11 @@
 //! there is no table that could be out of date. Number 0 is root.
 
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ch_linux::Errno;
+use ch_linux::{Errno, behalf};
 
 use super::caller::Caller;
 use super::{DONE, Replied, Reply, Supervisor};
@@ -48,9 +49,10 @@ impl Known {
         if !self.others.load(Ordering::Acquire) {
             return Arc::clone(&self.root);
         }
-        let number = std::fs::read_to_string(slack_file(thread))
+        let mut text = [0; 32];
+        let number = behalf::read(&slack_file(thread), &mut text)
             .ok()
-            .and_then(|text| text.trim().parse::<u64>().ok())
+            .and_then(|text| std::str::from_utf8(text).ok()?.trim().parse::<u64>().ok())
             .and_then(|slack| slack.checked_sub(DEFAULT_TIMER_SLACK))
             .and_then(|number| usize::try_from(number).ok())
             .unwrap_or(0);
@@ -79,12 +81,15 @@ impl Known {
             return Ok(());
         }
         let slack = DEFAULT_TIMER_SLACK + u64::from(number);
-        std::fs::write(slack_file(thread), slack.to_string()).map_err(|_| Errno::AGAIN)
+        let file = slack_file(thread);
+        let path = file.to_str().map_err(|_| Errno::AGAIN)?;
+        std::fs::write(path, slack.to_string()).map_err(|_| Errno::AGAIN)
     }
 }
 
-fn slack_file(thread: u32) -> String {
-    format!("{thread}/timerslack_ns")
+fn slack_file(thread: u32) -> CString {
+    let path = format!("{thread}/timerslack_ns");
+    CString::new(path).expect("numbers and names of ours hold no NUL")
 }
 
 /// What programs on 16-bit identifiers see of larger ones (`overflowuid`).

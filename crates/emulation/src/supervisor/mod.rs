@@ -120,31 +120,26 @@ impl Supervisor {
     /// Remembers what an object is believed to be that can't carry it, as [`Supervisor::remembered`] told it of another
     /// container. What is not understood, or not there any more, is passed over.
     pub fn remember(&self, what: &Memory) {
-        if let Ok(believed) = what.believed.parse() {
-            self.remember_at(&what.path, believed);
+        if let (Some(identity), Ok(believed)) = (identity(&what.path), what.believed.parse()) {
+            let path = what.path.clone();
+            self.remembered
+                .insert(identity, Remembered { path, believed });
         }
     }
 
     /// Remembers that the host's devices in `/dev` are the container's root's.
     pub fn remember_devices(&self) {
-        for (path, gid, major, minor) in DEVICES {
+        let device = |(path, gid, major, minor): (&CStr, u32, u32, u32)| {
             let believed = Override {
                 uid: 0,
                 gid,
                 mode: 0o666,
                 kind: Kind::Character(Device { major, minor }),
             };
-            self.remember_at(path, believed);
-        }
-    }
-
-    fn remember_at(&self, path: &CStr, believed: Override) {
-        const NOFOLLOW: u32 = 0x100;
-        if let Ok(found) = Statx::of_path(path, NOFOLLOW, behalf::BASIC_STATS) {
-            let path = path.to_owned();
-            self.remembered
-                .insert(found.identity(), Remembered { path, believed });
-        }
+            Some((identity(path)?, believed))
+        };
+        let devices = DEVICES.into_iter().filter_map(device);
+        self.remembered.set_devices(devices.collect());
     }
 
     /// What objects of the file system that has `/` are believed to be and can't carry.
@@ -286,4 +281,11 @@ impl Supervisor {
     fn credentials(&self, caller: &Caller<'_>) -> Arc<Credentials> {
         self.known.of(caller.thread)
     }
+}
+
+/// Device and inode of what is at `path` itself.
+fn identity(path: &CStr) -> Option<(u64, u64)> {
+    const NOFOLLOW: u32 = 0x100;
+    let found = Statx::of_path(path, NOFOLLOW, behalf::BASIC_STATS).ok()?;
+    Some(found.identity())
 }

@@ -110,11 +110,12 @@ impl Supervisor {
 
 /// Fails unless the caller has that descriptor, and not only for its path.
 fn require_open(caller: &Caller<'_>, descriptor: i32) -> Result<(), Errno> {
-    let information = std::fs::read_to_string(format!("{}/fdinfo/{descriptor}", caller.thread));
-    let information = information.map_err(|_| Errno::BADF)?;
-    let flags = information
-        .lines()
-        .find_map(|line| line.strip_prefix("flags:"))
+    let mut text = [0; 128];
+    let path = caller.in_proc(&format!("fdinfo/{descriptor}"));
+    let information = behalf::read(&path, &mut text).map_err(|_| Errno::BADF)?;
+    let flags = std::str::from_utf8(information)
+        .ok()
+        .and_then(|text| text.lines().find_map(|line| line.strip_prefix("flags:")))
         .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
     match flags {
         Some(flags) if flags & OFlags::PATH.bits() != 0 => Err(Errno::BADF),

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ch_ownership::Override;
 
@@ -27,14 +27,29 @@ pub(super) struct Table {
     objects: Mutex<HashMap<Identity, Remembered>>,
     /// So that nobody takes the lock for nothing.
     count: AtomicUsize,
+    /// The host's, which are never renamed nor deleted.
+    devices: OnceLock<Vec<(Identity, Override)>>,
 }
 
 impl Table {
+    /// Whether nothing is remembered but the host's devices.
     pub(super) fn is_empty(&self) -> bool {
         self.count.load(Ordering::Acquire) == 0
     }
 
+    /// Sets what is believed of the host's devices, once.
+    pub(super) fn set_devices(&self, devices: Vec<(Identity, Override)>) {
+        // A second time nothing is new.
+        let _ = self.devices.set(devices);
+    }
+
     pub(super) fn get(&self, identity: Identity) -> Option<Override> {
+        let devices = self.devices.get().into_iter().flatten();
+        for (device, believed) in devices {
+            if *device == identity {
+                return Some(*believed);
+            }
+        }
         if self.is_empty() {
             return None;
         }
