@@ -73,17 +73,20 @@ pub fn names(fd: impl AsFd) -> Result<Vec<Vec<u8>>, SyscallError> {
 /// Whether a failed [`set`] means that this object or file system has no room for such an attribute,
 /// rather than that something is wrong.
 pub fn is_refusal(error: &SyscallError) -> bool {
+    error.errno().is_some_and(means_refusal)
+}
+
+/// Like [`is_refusal`], of the kernel's number alone.
+pub fn means_refusal(errno: Errno) -> bool {
     matches!(
-        error.errno(),
-        Some(
-            Errno::OPNOTSUPP
-                | Errno::PERM
-                | Errno::NOSPC
-                | Errno::DQUOT
-                | Errno::TOOBIG
-                | Errno::RANGE
-                | Errno::INVAL
-        )
+        errno,
+        Errno::OPNOTSUPP
+            | Errno::PERM
+            | Errno::NOSPC
+            | Errno::DQUOT
+            | Errno::TOOBIG
+            | Errno::RANGE
+            | Errno::INVAL
     )
 }
 

@@ -238,3 +238,89 @@ fn encode(status: &Statx, buffer: StatBuffer) -> Result<Vec<u8>, Errno> {
     };
     Ok(bytes.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    fn status() -> (Statx, std::fs::Metadata) {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), "some content").expect("it can be written");
+        let path = CString::new(file.path().to_str().expect("text")).expect("no NUL");
+        let status = Statx::of_path(&path, 0, behalf::BASIC_STATS).expect("it is there");
+        (status, file.path().metadata().expect("it is there"))
+    }
+
+    fn long(bytes: &[u8], offset: usize) -> u64 {
+        u64::from_le_bytes(bytes[offset..offset + 8].try_into().expect("eight bytes"))
+    }
+
+    fn word(bytes: &[u8], offset: usize) -> u64 {
+        u32::from_le_bytes(bytes[offset..offset + 4].try_into().expect("four bytes")).into()
+    }
+
+    #[test]
+    fn structures_of_64_bits_say_what_the_kernel_says() {
+        let (status, kernel) = status();
+        let x86 = encode(&status, StatBuffer::X86_64).unwrap();
+        let arm = encode(&status, StatBuffer::Aarch64).unwrap();
+        assert_eq!((x86.len(), arm.len()), (144, 128));
+        for bytes in [&x86, &arm] {
+            assert_eq!(long(bytes, 0), kernel.dev());
+            assert_eq!(long(bytes, 8), kernel.ino());
+            assert_eq!(long(bytes, 48), kernel.size());
+            assert_eq!(word(bytes, 56), kernel.blksize());
+            assert_eq!(long(bytes, 64), kernel.blocks());
+            assert_eq!(long(bytes, 88).cast_signed(), kernel.mtime());
+            assert_eq!(long(bytes, 96).cast_signed(), kernel.mtime_nsec());
+            assert_eq!(long(bytes, 104).cast_signed(), kernel.ctime());
+        }
+        assert_eq!(long(&x86, 16), kernel.nlink());
+        assert_eq!(word(&x86, 24), kernel.mode().into());
+        assert_eq!(word(&x86, 28), kernel.uid().into());
+        assert_eq!(word(&arm, 16), kernel.mode().into());
+        assert_eq!(word(&arm, 24), kernel.uid().into());
+    }
+
+    #[test]
+    fn structures_of_32_bits_have_their_members_in_place() {
+        let (mut status, kernel) = status();
+        let (i386, arm) = (
+            encode(&status, StatBuffer::I386Long).unwrap(),
+            encode(&status, StatBuffer::ArmLong).unwrap(),
+        );
+        assert_eq!((i386.len(), arm.len()), (96, 104));
+        for (bytes, size, blocks, inode) in [(&i386, 44, 56, 88), (&arm, 48, 64, 96)] {
+            assert_eq!(word(bytes, 16), kernel.mode().into());
+            assert_eq!(word(bytes, 24), kernel.uid().into());
+            assert_eq!(long(bytes, size), kernel.size());
+            assert_eq!(long(bytes, blocks), kernel.blocks());
+            assert_eq!(long(bytes, inode), kernel.ino());
+        }
+        status.set(20, &100_000u32.to_ne_bytes());
+        status.set(32, &7u64.to_ne_bytes());
+        let old = encode(&status, StatBuffer::Old).unwrap();
+        assert_eq!((old.len(), word(&old, 4)), (64, 7));
+        assert_eq!(u16::from_le_bytes([old[12], old[13]]), 65_534);
+        status.set(40, &(1u64 << 40).to_ne_bytes());
+        assert_eq!(encode(&status, StatBuffer::Old), Err(Errno::OVERFLOW));
+    }
+
+    #[test]
+    fn what_is_believed_is_what_is_told() {
+        let (mut status, _) = status();
+        let null = ch_linux::file::Device { major: 1, minor: 3 };
+        let believed = Override {
+            uid: 5,
+            gid: 6,
+            mode: 0o4755,
+            kind: Kind::Character(null),
+        };
+        apply(&mut status, &believed);
+        assert_eq!(status.owner(), (5, 6));
+        assert_eq!(status.mode(), 0o024_755);
+        assert_eq!(status.device(), (1, 3));
+    }
+}

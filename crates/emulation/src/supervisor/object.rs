@@ -3,9 +3,9 @@
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
-use ch_linux::Errno;
 use ch_linux::behalf::{self, Statx};
 use ch_linux::file::{Device, OFlags};
+use ch_linux::{Errno, xattr};
 use ch_ownership::{Kind, Override};
 
 use super::Supervisor;
@@ -159,15 +159,7 @@ impl Supervisor {
                     return Ok(());
                 }
                 // No room for attributes, or none at all.
-                Err(
-                    Errno::OPNOTSUPP
-                    | Errno::PERM
-                    | Errno::NOSPC
-                    | Errno::DQUOT
-                    | Errno::TOOBIG
-                    | Errno::RANGE
-                    | Errno::ACCESS,
-                ) => {}
+                Err(errno) if xattr::means_refusal(errno) => {}
                 Err(other) => return Err(other),
             }
         }
