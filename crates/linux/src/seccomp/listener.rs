@@ -129,16 +129,39 @@ impl Listener {
         unless_gone(sent)
     }
 
-    /// Answers the call `id` with a copy of `descriptor`, close-on-exec if that is said (Linux 5.14).
+    /// Answers the call `id` with a copy of `descriptor`, close-on-exec if that is said.
+    ///
+    /// In one step since Linux 5.14; before that, a signal in between leaves the caller with a descriptor that it does not
+    /// know of.
     pub fn answer_with(
         &self,
         id: u64,
         descriptor: BorrowedFd<'_>,
         close_on_execute: bool,
     ) -> Result<(), SyscallError> {
+        let at_once = libc::SECCOMP_ADDFD_FLAG_SEND as u32;
+        match self.give(id, descriptor, close_on_execute, at_once) {
+            Err(error) if error.errno() == Some(Errno::INVAL) => {
+                match self.give(id, descriptor, close_on_execute, 0) {
+                    Ok(number) => self.answer(id, Answer::Value(number.into())),
+                    given => unless_gone(given),
+                }
+            }
+            given => unless_gone(given),
+        }
+    }
+
+    /// Gives the caller of `id` a copy of `descriptor`; its number there.
+    fn give(
+        &self,
+        id: u64,
+        descriptor: BorrowedFd<'_>,
+        close_on_execute: bool,
+        flags: u32,
+    ) -> Result<i32, SyscallError> {
         let mut given = libc::seccomp_notif_addfd {
             id,
-            flags: libc::SECCOMP_ADDFD_FLAG_SEND as u32,
+            flags,
             srcfd: descriptor.as_raw_fd().cast_unsigned(),
             newfd: 0,
             newfd_flags: if close_on_execute {
@@ -147,7 +170,7 @@ impl Listener {
                 0
             },
         };
-        let sent = self.control("SECCOMP_IOCTL_NOTIF_ADDFD", |descriptor| {
+        self.control("SECCOMP_IOCTL_NOTIF_ADDFD", |descriptor| {
             #[expect(unsafe_code, reason = "these ioctls are in no safe wrapper")]
             // SAFETY: the structure has the size that the number of the ioctl says.
             unsafe {
@@ -157,8 +180,7 @@ impl Listener {
                     &raw mut given,
                 )
             }
-        });
-        unless_gone(sent)
+        })
     }
 
     /// Whether the caller of `id` still waits. Whatever was opened by the number of its thread before this says
