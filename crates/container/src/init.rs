@@ -40,6 +40,8 @@ fn live(request: &Request, root: OwnedFd, channel: &Channel) -> Result<(), SetUp
     let failed = |error| could_not_start("init", error);
     process::set_name(INIT_NAME).map_err(failed)?;
     process::set_file_mode_mask(FILE_MODE_MASK);
+    // A command is as privileged as this process, and could change the program itself by `/proc/1/exe`.
+    process::forbid_inspection().map_err(failed)?;
     let proc = if request.pid_namespace {
         // Not without one: init must live to kill the others when the runtime dies.
         process::die_with_parent().map_err(failed)?;

@@ -225,7 +225,12 @@ impl Statx {
 
 /// The beginning of the file at `path`, as much as fits into `buffer`: for the short ones of `/proc`.
 pub fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Answer<&'a [u8]> {
-    let file = open(path, OFlags::RDONLY)?;
+    read_at(CWD, path, buffer)
+}
+
+/// Like [`read`], of a file in `directory`.
+pub fn read_at<'a>(directory: impl AsFd, name: &CStr, buffer: &'a mut [u8]) -> Answer<&'a [u8]> {
+    let file = open_at(directory, name, OFlags::RDONLY)?;
     let length = rustix::io::read(file, &mut *buffer)?;
     Ok(&buffer[..length])
 }

@@ -207,6 +207,13 @@ pub fn forbid_new_privileges() -> Result<(), SyscallError> {
         .map_err(|source| SyscallError::new("prctl", "PR_SET_NO_NEW_PRIVS, 1", source))
 }
 
+/// Keeps others from looking at this process, at its memory and at what it has open, until it executes: those of its own
+/// user, and those who are privileged in no user namespace but its first one.
+pub fn forbid_inspection() -> Result<(), SyscallError> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .map_err(|source| SyscallError::new("prctl", "PR_SET_DUMPABLE, 0", source))
+}
+
 /// Sets by how many nanoseconds timers of the calling thread may be late.
 pub fn set_timer_slack(nanoseconds: u64) -> Result<(), SyscallError> {
     #[expect(unsafe_code, reason = "this prctl(2) is in no safe wrapper")]

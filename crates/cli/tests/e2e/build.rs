@@ -191,6 +191,23 @@ fn nothing_is_left_running_and_processes_are_its_own() {
 }
 
 #[test]
+fn the_program_itself_is_out_of_reach_of_its_commands() {
+    let env = with_base();
+    for mode in ["supervisor", "seccomp", "none"] {
+        let dockerfile = "FROM base\nRUN for f in exe root cwd fd/0; do \
+            chmod 700 /proc/1/$f 2>/dev/null && echo changed $f; cat /proc/1/$f >/dev/null 2>&1 && echo read $f; \
+            done; ln -s /proc/1/exe /link; chmod 700 /link 2>/dev/null && echo changed by a link; \
+            cd /proc/1 && chmod 700 exe 2>/dev/null && echo changed from within; \
+            ls /proc/1/fd 2>/dev/null || echo closed\n";
+        env.write("context/Dockerfile", dockerfile);
+        let force = format!("--force={mode}");
+        env.image(["build", &force, "context"])
+            .success()
+            .prints("closed\n");
+    }
+}
+
+#[test]
 fn two_builds_of_the_same_step_execute_it_once() {
     let env = with_base();
     let count = env.path("count");

@@ -66,7 +66,7 @@ impl Supervisor {
     ) -> Result<Option<(Statx, Override)>, Errno> {
         let (path, follow) = match self.way(caller, target) {
             Ok(Way::Path(path, follow)) => (path, follow),
-            Ok(Way::Steps(_)) => {
+            Ok(Way::Steps) => {
                 // The kernel knows best why something is not there.
                 let Ok(object) = self.object(caller, target) else {
                     return Ok(None);

@@ -4,7 +4,7 @@
 //! `/proc/TID/cwd` or `/proc/TID/fd/N`. Where links of `/proc` that depend on who follows them may be on the way, or
 //! somebody is apart, the path is [walked](super::walk).
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 
 use ch_linux::file::OFlags;
@@ -14,30 +14,22 @@ use super::caller::{Caller, joined};
 use super::{Supervisor, walk};
 use crate::calls::{Destination, Target};
 
-/// How an object can be reached.
+/// How an object can be looked at.
 pub(super) enum Way {
     /// By this path, whose last link is followed or not.
     Path(CString, bool),
     /// Only step by step.
-    Steps(CString),
+    Steps,
 }
 
 impl Supervisor {
     /// The way to what `target` names.
     pub(super) fn way(&self, caller: &Caller<'_>, target: &Target) -> Result<Way, Errno> {
-        let text = match target.path {
-            // `AT_EMPTY_PATH` allows none at all, since Linux 6.11.
-            Some(pointer) if pointer.0 != 0 || !target.empty => Some(caller.text(pointer)?),
-            _ => None,
-        };
-        let Some(text) = text.filter(|text| !text.is_empty()) else {
-            if !target.empty {
-                return Err(Errno::NOENT);
-            }
+        let Some(text) = self.text(caller, target)? else {
             return Ok(Way::Path(base(caller, target.directory), true));
         };
         if self.is_apart() || is_special(text.to_bytes(), target.follow) {
-            return Ok(Way::Steps(text));
+            return Ok(Way::Steps);
         }
         let path = if text.to_bytes().starts_with(b"/") {
             text
@@ -45,6 +37,20 @@ impl Supervisor {
             joined(&base(caller, target.directory), &text)
         };
         Ok(Way::Path(path, target.follow))
+    }
+
+    /// The path that `target` names; none if it is an open object itself.
+    fn text(&self, caller: &Caller<'_>, target: &Target) -> Result<Option<CString>, Errno> {
+        let text = match target.path {
+            // `AT_EMPTY_PATH` allows none at all, since Linux 6.11.
+            Some(pointer) if pointer.0 != 0 || !target.empty => Some(caller.text(pointer)?),
+            _ => None,
+        };
+        let text = text.filter(|text| !text.is_empty());
+        if text.is_none() && !target.empty {
+            return Err(Errno::NOENT);
+        }
+        Ok(text)
     }
 
     /// Opens what `target` names, only to look at it and to change what it is.
@@ -56,19 +62,40 @@ impl Supervisor {
         if target.path.is_none() {
             require_open(caller, target.directory)?;
         }
-        let found = match self.way(caller, target)? {
-            Way::Path(path, follow) => {
-                let link = if follow {
-                    OFlags::empty()
-                } else {
-                    OFlags::NOFOLLOW
-                };
-                behalf::open(&path, OFlags::PATH | link)?
-            }
-            Way::Steps(text) => walk::to(caller, target.directory, &text, target.follow)?,
+        let found = match self.text(caller, target)? {
+            None => behalf::open(&base(caller, target.directory), OFlags::PATH)?,
+            Some(text) => self.open_path(caller, target.directory, &text, target.follow)?,
         };
         caller.still_waits()?;
         Ok(found)
+    }
+
+    /// Opens what `path` is to the caller. No link of `/proc` is followed with more rights than the caller has.
+    fn open_path(
+        &self,
+        caller: &Caller<'_>,
+        directory: i32,
+        path: &CStr,
+        follow: bool,
+    ) -> Result<OwnedFd, Errno> {
+        if self.is_apart() || is_special(path.to_bytes(), follow) {
+            return walk::to(caller, directory, path, follow);
+        }
+        let start = if path.to_bytes().starts_with(b"/") {
+            behalf::open(c".", OFlags::PATH)?
+        } else {
+            behalf::open(&base(caller, directory), OFlags::PATH)?
+        };
+        let link = if follow {
+            OFlags::empty()
+        } else {
+            OFlags::NOFOLLOW
+        };
+        let flags = u64::from((OFlags::PATH | link).bits());
+        match behalf::open_how(&start, path, flags, 0, walk::NO_MAGIC_LINKS) {
+            Err(Errno::LOOP) => walk::to(caller, directory, path, follow),
+            other => other,
+        }
     }
 
     /// Opens the directory in which `place` is, and gives the name there.
@@ -95,14 +122,7 @@ impl Supervisor {
         }
         let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVAL);
         let (parent, name) = (c_string(parent)?, c_string(name)?);
-        let directory = if self.is_apart() || is_special(parent.to_bytes(), true) {
-            walk::to(caller, place.directory, &parent, true)?
-        } else if parent.to_bytes().starts_with(b"/") {
-            behalf::open(&parent, OFlags::PATH | OFlags::DIRECTORY)?
-        } else {
-            let path = joined(&base(caller, place.directory), &parent);
-            behalf::open(&path, OFlags::PATH | OFlags::DIRECTORY)?
-        };
+        let directory = self.open_path(caller, place.directory, &parent, true)?;
         caller.still_waits()?;
         Ok((directory, name))
     }

@@ -16,7 +16,10 @@ const MOST_LINKS: usize = 40;
 const TYPE: u32 = 0o170_000;
 const LINK: u32 = 0o120_000;
 const DIRECTORY: u32 = 0o040_000;
-const RESOLVE_NO_MAGICLINKS: u64 = 2;
+/// `RESOLVE_NO_MAGICLINKS`.
+pub(super) const NO_MAGIC_LINKS: u64 = 2;
+/// The number of the directory at the top of a `proc` file system.
+const TOP_OF_PROC: u64 = 1;
 
 /// Opens (`O_PATH`) what `path`, relative to `directory`, is to the caller.
 pub(super) fn to(
@@ -66,8 +69,11 @@ pub(super) fn to(
                 continue;
             }
             let flags = u64::from(OFlags::PATH.bits());
-            let ordinary = behalf::open_how(&here, &name, flags, 0, RESOLVE_NO_MAGICLINKS);
+            let ordinary = behalf::open_how(&here, &name, flags, 0, NO_MAGIC_LINKS);
             if matches!(ordinary, Err(Errno::LOOP)) {
+                if is_ours(&here)? {
+                    return Err(Errno::ACCESS);
+                }
                 here = behalf::open_at(&here, &name, OFlags::PATH)?;
                 continue;
             }
@@ -82,6 +88,26 @@ pub(super) fn to(
         return Err(Errno::NOTDIR);
     }
     Ok(here)
+}
+
+/// Whether a directory of `/proc` is of this process: what it has open, and its program, are nobody else's business.
+fn is_ours(directory: &OwnedFd) -> Result<bool, Errno> {
+    let open = |from: &OwnedFd, name| behalf::open_at(from, name, OFlags::PATH | OFlags::DIRECTORY);
+    let mut here = open(directory, c".")?;
+    loop {
+        let above = open(&here, c"..")?;
+        let (_, inode) = identity(&above)?;
+        if inode == TOP_OF_PROC || !behalf::is_of_proc(&above) {
+            break;
+        }
+        here = above;
+    }
+    let mut text = [0; 512];
+    let status = behalf::read_at(&here, c"status", &mut text)?;
+    let own = format!("\nTgid:\t{}\n", std::process::id());
+    Ok(status
+        .windows(own.len())
+        .any(|window| window == own.as_bytes()))
 }
 
 fn components(path: &[u8]) -> VecDeque<CString> {
