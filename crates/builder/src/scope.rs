@@ -5,6 +5,7 @@
 
 use ch_container::environment::pass_through;
 use ch_oci::Platform;
+use indexmap::IndexMap;
 
 /// The argument that says what time the result is to be of.
 pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -49,9 +50,8 @@ pub(crate) fn automatic(platform: &Platform, stage: &str) -> Vec<(&'static str, 
 }
 
 /// One variable.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Variable {
-    name: String,
     value: Option<String>,
     /// An `ARG` has declared it, so history shows it.
     declared: bool,
@@ -60,17 +60,13 @@ struct Variable {
 /// The variables at one point of a stage, in order of first definition.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
-    variables: Vec<Variable>,
+    variables: IndexMap<String, Variable>,
 }
 
 impl Scope {
     /// The value of `name`, if it is set.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.variables
-            .iter()
-            .find(|v| v.name == name)?
-            .value
-            .as_deref()
+        self.variables.get(name)?.value.as_deref()
     }
 
     /// Defines `name` as `ENV` does.
@@ -89,32 +85,19 @@ impl Scope {
 
     /// The declared arguments, for the history entry of a `RUN`.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = (&str, &str)> {
-        let declared = self.variables.iter().filter(|v| v.declared);
-        declared.map(|v| (v.name.as_str(), v.value.as_deref().unwrap_or_default()))
+        let declared = self.variables.iter().filter(|(_, v)| v.declared);
+        declared.map(|(name, v)| (name.as_str(), v.value.as_deref().unwrap_or_default()))
     }
 
     /// Everything that is set, for the environment of a `RUN`.
     pub(crate) fn set_variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables
             .iter()
-            .filter_map(|v| Some((v.name.as_str(), v.value.as_deref()?)))
+            .filter_map(|(name, v)| Some((name.as_str(), v.value.as_deref()?)))
     }
 
     fn entry(&mut self, name: &str) -> &mut Variable {
-        let at = self
-            .variables
-            .iter()
-            .position(|v| v.name == name)
-            .unwrap_or_else(|| {
-                let name = name.to_owned();
-                self.variables.push(Variable {
-                    name,
-                    value: None,
-                    declared: false,
-                });
-                self.variables.len() - 1
-            });
-        &mut self.variables[at]
+        self.variables.entry(name.to_owned()).or_default()
     }
 }
 
@@ -138,6 +121,17 @@ mod tests {
             [("A", "3"), ("B", "")]
         );
         assert_eq!(scope.set_variables().collect::<Vec<_>>(), [("A", "3")]);
+    }
+
+    /// With linear searches this takes minutes.
+    #[test]
+    fn two_hundred_thousand_variables_are_set_and_found() {
+        let names: Vec<_> = (0..200_000).map(|number| number.to_string()).collect();
+        let mut scope = Scope::default();
+        for name in &names {
+            scope.set(name, String::new());
+        }
+        assert!(names.iter().all(|name| scope.get(name).is_some()));
     }
 
     #[test]

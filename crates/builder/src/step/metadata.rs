@@ -87,10 +87,12 @@ fn environment(
 ) -> Result<Applied, BuildError> {
     let mut key = KeyHash::after(&stage.state, "ENV 1");
     let mut shown = Vec::new();
-    for (name, value) in expanded(pairs, "ENV", words)? {
+    let pairs = expanded(pairs, "ENV", words)?;
+    let borrowed = pairs.iter().map(|(name, value)| (&**name, &**value));
+    stage.config.config.set_variables(borrowed);
+    for (name, value) in pairs {
         key.field("name", &name).field("value", &value);
         shown.push(format!("{name}={value}"));
-        stage.config.config.set_variable(&name, &value);
         stage.scope.set(&name, value);
     }
     Ok(Applied {

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use ch_emulation::Mode;
 
-use super::{set, value};
+use super::{set, set_all, value};
 use crate::spec::{RunEnvironment, Variables};
 
 /// The way to the network.
@@ -89,9 +89,7 @@ pub(crate) fn of_run(from: &RunEnvironment, facts: &ImageFacts, mode: Mode) -> V
         ("PATH".into(), DEFAULT_PATH.into()),
         ("HOME".into(), facts.home.clone()),
     ];
-    for (name, value) in &from.image {
-        set(&mut variables, name.clone(), value.clone());
-    }
+    set_all(&mut variables, &from.image);
     for (name, content) in &from.host {
         let known = value(&variables, name).is_some();
         let useless = name == "SSH_AUTH_SOCK" && !(facts.reaches_agent)(content);

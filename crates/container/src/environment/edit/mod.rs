@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use super::{Glob, set, value};
+use super::{Glob, set, set_all, value};
 use crate::spec::Variables;
 
 /// What ends an assignment in a file.
@@ -151,12 +151,11 @@ pub(super) fn expand(text: &OsStr, variables: &Variables) -> OsString {
 
 /// Applies assignments one by one, so that each sees those before it.
 pub(super) fn assign(variables: &mut Variables, assignments: &Variables, expanding: bool) {
+    if !expanding {
+        return set_all(variables, assignments);
+    }
     for (name, text) in assignments {
-        let value = if expanding {
-            expand(text, variables)
-        } else {
-            text.clone()
-        };
+        let value = expand(text, variables);
         set(variables, name.clone(), value);
     }
 }
