@@ -1,16 +1,17 @@
 //! What happens on ^C and other polite requests to end.
 //!
-//! Nothing needs to be undone: what is half made lies in drafts, which the next command sweeps. So a
-//! command just dies of the signal, after saying so. Only a build is waited for a little, because it
-//! ends its containers first, and deletes what they have written. ^Z halts the containers too, which live in
-//! sessions of their own.
+//! Nothing needs to be undone: what is half made lies in drafts. So a command throws those away, says which signal
+//! came and dies of it, whatever its threads are waiting for; a second signal ends it at once. Only a build is waited
+//! for a little, as long as its containers take to end. ^Z halts the containers too, which live in sessions of
+//! their own.
 
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ch_container::Stop;
 use ch_linux::signal::{self, Receiver, Signal};
+use ch_storage::Storage;
 
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -24,12 +25,19 @@ const SIGNALS: [Signal; 4] = [
 ];
 /// How long a build has for ending its containers.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// How long it has for ending by itself once there are none.
+const ORDERLY: Duration = Duration::from_millis(300);
+/// How often is looked whether there are any.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long an interrupted command deletes what it had begun; the user waits for it.
+const CLEARING: Duration = Duration::from_secs(1);
 
 /// Watches for signals that ask for an end.
 #[derive(Default)]
 pub(crate) struct Interrupt {
     first: OnceLock<Signal>,
     stop: OnceLock<Arc<Stop>>,
+    storage: OnceLock<Storage>,
 }
 
 impl Interrupt {
@@ -52,15 +60,15 @@ impl Interrupt {
         let _ = self.stop.set(stop);
     }
 
-    /// Whether a signal has come.
-    pub(crate) fn has_come(&self) -> bool {
-        self.first.get().is_some()
+    /// Where this command has drafts, which are thrown away.
+    pub(crate) fn clears(&self, storage: &Storage) {
+        let _ = self.storage.set(storage.clone());
     }
 
     /// Dies of the signal that came, if one did.
     pub(crate) fn die_if_interrupted(&self, terminal: &Terminal) {
         if let Some(signal) = self.first.get() {
-            die(*signal, terminal);
+            self.die(*signal, terminal);
         }
     }
 
@@ -71,19 +79,36 @@ impl Interrupt {
                 self.suspend();
                 continue;
             }
-            let Some(stop) = self.stop.get() else {
-                die(signal, terminal)
-            };
-            stop.request();
-            if self.first.set(signal).is_ok() {
-                let terminal = Arc::clone(terminal);
-                let end = move || {
-                    thread::sleep(PATIENCE);
-                    die(signal, &terminal)
-                };
-                // Not waited for: it ends the process. Without it only the build does.
-                let _ = thread::Builder::new().spawn(end);
+            if let Some(stop) = self.stop.get() {
+                stop.request();
             }
+            if self.first.set(signal).is_ok() {
+                let (watcher, screen) = (Arc::clone(self), Arc::clone(terminal));
+                let end = move || {
+                    watcher.wait_for_containers();
+                    watcher.die(signal, &screen)
+                };
+                // Not waited for: it ends the process.
+                if thread::Builder::new().spawn(end).is_err() && self.stop.get().is_none() {
+                    self.die(signal, terminal);
+                }
+            } else if self.stop.get().is_none() {
+                signal::die_of(signal);
+            }
+        }
+    }
+
+    fn wait_for_containers(&self) {
+        let Some(stop) = self.stop.get() else { return };
+        let end = Instant::now() + PATIENCE;
+        let mut alone_since = None;
+        while Instant::now() < end {
+            if stop.has_running() {
+                alone_since = None;
+            } else if alone_since.get_or_insert_with(Instant::now).elapsed() > ORDERLY {
+                return;
+            }
+            thread::sleep(LOOK);
         }
     }
 
@@ -97,16 +122,21 @@ impl Interrupt {
             stop.resume();
         }
     }
-}
 
-/// Says which signal came, and ends by it.
-fn die(signal: Signal, terminal: &Terminal) -> ! {
-    let text = signal.to_string();
-    let name = text.split(' ').next().unwrap_or(&text);
-    terminal.speak_last(|| {
-        terminal.fail(&Failure::new(format_args!("received {name}")));
-        // Here, since the live area would be drawn again.
+    /// Throws away what is half made, says which signal came, and ends by it.
+    fn die(&self, signal: Signal, terminal: &Terminal) -> ! {
+        let text = signal.to_string();
+        let name = text.split(' ').next().unwrap_or(&text);
+        terminal.speak_last(|| {
+            if let Some(storage) = self.storage.get()
+                && let Err(error) = storage.abandon(CLEARING)
+            {
+                tracing::debug!("left to the next sweep: {error}");
+            }
+            terminal.fail(&Failure::new(format_args!("received {name}")));
+            // Here, since the live area would be drawn again.
+            signal::die_of(signal)
+        });
         signal::die_of(signal)
-    });
-    signal::die_of(signal)
+    }
 }

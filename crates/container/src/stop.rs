@@ -43,6 +43,11 @@ impl Stop {
         }
     }
 
+    /// Whether commands are running.
+    pub fn has_running(&self) -> bool {
+        !self.running().channels.is_empty()
+    }
+
     /// Halts all processes of running commands, and of those that start before [`Stop::resume`].
     pub fn suspend(&self) {
         self.order(true, Order::Suspend);

@@ -204,7 +204,10 @@ impl Draft {
     pub fn publish_scaffold(&self, name: &str, hash: &str) -> Result<Directory, PublishError> {
         let tmp = &self.storage.inner().tmp;
         let place = format!("{SCAFFOLD_PREFIX}{hash}");
-        match self.directory().rename_new(name, tmp, &place) {
+        let publishing = self.storage.inner().durability.hold();
+        let renamed = self.directory().rename_new(name, tmp, &place);
+        drop(publishing);
+        match renamed {
             Err(error) if !is_taken(&error) => return Err(PublishError::Draft(error)),
             _ => {}
         }

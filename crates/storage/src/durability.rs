@@ -76,6 +76,16 @@ impl Durability {
         self.enabled
     }
 
+    /// Keeps others from publishing, unless somebody is at it.
+    pub(crate) fn try_hold(&self) -> Option<impl Sized + '_> {
+        self.pending.try_lock().ok()
+    }
+
+    /// Keeps others from publishing, and [`Storage::abandon`] from deleting what is published here.
+    pub(crate) fn hold(&self) -> impl Sized + '_ {
+        lock(&self.pending)
+    }
+
     pub(crate) fn is_pending(&self, object: &Object) -> bool {
         lock(&self.pending).contains(object)
     }

@@ -35,6 +35,7 @@
 //! Every directory gives its owner all permissions, so `rm -rf` by the user always works. Nobody waits for
 //! a second key lock while holding one.
 
+mod abandon;
 mod blobs;
 mod contents;
 mod draft;

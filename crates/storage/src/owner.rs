@@ -4,14 +4,16 @@
 //! locked before the directory is made and unlinked after the directory is gone, so a directory without
 //! a lock file has no owner.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::sync::{Arc, Mutex};
 
 use ch_linux::SyscallError;
 use ch_linux::lock;
 use ch_linux::tree::Directory;
 
-use crate::storage::Inner;
+use crate::storage::{Inner, lock as held};
 use crate::trash;
 
 /// End of the names of owners' lock files.
@@ -28,6 +30,8 @@ pub(crate) struct Owner {
     tmp: Directory,
     trash: Directory,
     boot: String,
+    /// Names of all owners of the handle.
+    all: Arc<Mutex<HashSet<String>>>,
     _lock: File,
 }
 
@@ -43,8 +47,11 @@ impl Owner {
             }
         };
         let directory = tmp.make_directory(&name, 0o700)?;
+        let all = Arc::clone(&inner.owners);
+        held(&all).insert(name.clone());
         Ok(Self {
             name,
+            all,
             directory,
             tmp,
             trash,
@@ -86,6 +93,7 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        held(&self.all).remove(&self.name);
         if let Err(error) = self.clear_away() {
             tracing::debug!("left to the next sweep: {error}");
         }

@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     scratch: Mutex<Option<Arc<Owner>>>,
     /// Owners between two drafts. Making and deleting them for each would cost more than all else in a small step.
     idle: Mutex<Vec<Owner>>,
+    /// Names of all owners of this handle.
+    pub(crate) owners: Arc<Mutex<HashSet<String>>>,
     _lock: Option<DirectoryLock>,
 }
 
@@ -114,6 +116,7 @@ impl Storage {
             checkpointer: Mutex::default(),
             scratch: Mutex::default(),
             idle: Mutex::default(),
+            owners: Arc::default(),
             root,
             tmp,
             options,

@@ -43,6 +43,7 @@ impl Context {
     pub(crate) fn storage(&self) -> Result<Storage, Failure> {
         let storage = Storage::open(&self.storage_path()?, self.storage_options());
         let storage = storage.map_err(advised)?;
+        self.interrupt.clears(&storage);
         Ok(self.opened.get_or_init(|| storage).clone())
     }
 

@@ -266,12 +266,57 @@ fn pull_ends_by_a_signal_and_the_next_one_works() {
         let (status, said) = end(child);
         interrupted += u32::from(status.signal() == Some(15));
         assert!(status.success() || status.signal() == Some(15), "{said}");
+        if status.signal() == Some(15) && env.storage().exists() {
+            let left = env.run("find", ["../storage/tmp", "-type", "f", "-size", "+0"]);
+            assert_eq!(left.stdout, "", "after {delay:?}");
+        }
         env.run("rm", ["-rf", "../storage"]).success();
     }
     assert!(interrupted > 0, "every pull was over before its signal");
     env.image(["pull", "debian:bookworm"]).success();
     let read = ["debian:bookworm", "--", "cat", "/etc/debian_version"];
     env.ch_run(read).success();
+}
+
+#[test]
+fn build_ends_soon_while_it_pulls() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let env = with_base();
+    let address = silent.local_addr().unwrap();
+    env.write("slow/Dockerfile", format!("FROM {address}/x\n"));
+    let child = started(&env, &["build", "slow"]);
+    let connection = silent.accept().unwrap();
+    let start = Instant::now();
+    send(child.id(), Signal::INTERRUPT);
+    let (status, said) = end(child);
+    let took = start.elapsed();
+    drop(connection);
+    assert_eq!(status.signal(), Some(2), "{said}");
+    // A build that has containers would be given four.
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+#[test]
+fn interrupted_import_leaves_nothing() {
+    let env = empty();
+    env.write("tree/file", vec![b'x'; 4 << 20]);
+    env.run("tar", ["-cf", "half.tar", "tree"]).success();
+    let mut child = env
+        .command("ch-image", ["import", "-", "x"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let half = fs::read(env.path("half.tar")).unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(&half[..3 << 20]).unwrap();
+    send(child.id(), Signal::TERMINATE);
+    let (status, said) = end(child);
+    drop(input);
+    assert_eq!(status.signal(), Some(15), "{said}");
+    assert!(said.ends_with("error: received SIGTERM\n"), "{said}");
+    let left = env.run("find", ["../storage/tmp", "-type", "f", "-size", "+0"]);
+    left.success().prints("");
 }
 
 /// A script of the shell on a terminal of its own, with its keyboard and its screen.

@@ -7,14 +7,11 @@ mod output;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ch_builder::{Event, Mark, Options, inferred_name};
 use ch_container::Stop;
 use ch_linux::reexec::Executable;
-use ch_linux::tree::Budget;
 use ch_oci::Reference;
-use ch_storage::Storage;
 use clap::Args;
 
 use super::context::reference;
@@ -23,9 +20,6 @@ use super::{Context, Done};
 use crate::failure::advised;
 use crate::terminal::Terminal;
 use output::RunOutput;
-
-/// How long an interrupted build deletes what it had begun; the user waits for it.
-const CLEARING: Duration = Duration::from_secs(1);
 
 /// Arguments of `build`.
 #[derive(Debug, Args)]
@@ -182,11 +176,6 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     );
     output.finish();
     if built.is_err() {
-        if let Some(storage) = &storage
-            && context.interrupt.has_come()
-        {
-            clear_away(storage, &context.terminal);
-        }
         context.interrupt.die_if_interrupted(&context.terminal);
         // A command may have written to our own standard output and died of that.
         if !output.is_needed() {
@@ -205,13 +194,6 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         context.terminal.info(text);
     }
     output.print_result(&built)
-}
-
-/// Deletes what the build had begun, which is in the trash now that its containers have ended.
-fn clear_away(storage: &Storage, terminal: &Terminal) {
-    if let Err(error) = storage.empty_trash(Budget::new(u64::MAX, CLEARING)) {
-        terminal.verbose(format_args!("the trash can't be emptied: {error}"));
-    }
 }
 
 /// The builder tells of the first name; each further `-t` gets a line like it.
