@@ -83,6 +83,7 @@ impl Http {
     /// Makes the request and follows redirects; any status is an answer.
     pub(crate) fn exchange(&self, mut request: Request) -> Result<Answer, FetchError> {
         let mut elsewhere = false;
+        let mut from = request.url.clone();
         for _ in 0..=REDIRECTS {
             let response = self.once(&request)?;
             let url = request.url.clone();
@@ -102,9 +103,14 @@ impl Http {
                 request.authorization = None;
                 elsewhere = true;
             }
+            from = url;
             request.url = next;
         }
-        Err(refuse(&request.url, "", "more than 10"))
+        Err(FetchError::Redirect {
+            from: without_query(&from),
+            to: without_query(&request.url),
+            reason: "more than 10",
+        })
     }
 
     fn once(&self, request: &Request) -> Result<Response<Body>, FetchError> {
@@ -238,10 +244,35 @@ fn resolve(base: &Uri, location: &str) -> Option<Uri> {
         let (directory, _) = base.path().rsplit_once('/')?;
         format!("{scheme}://{authority}{directory}/{location}")
     };
-    let url: Uri = text.parse().ok()?;
+    let url: Uri = without_dots(&text).parse().ok()?;
     matches!(url.scheme_str(), Some("http" | "https")).then_some(())?;
     url.host().filter(|host| !host.is_empty())?;
     Some(url)
+}
+
+/// An address without `.` and `..` in its path (RFC 3986 §5.2.4): a server takes them as they come.
+fn without_dots(address: &str) -> String {
+    let (before, query) = address.split_at(address.find('?').unwrap_or(address.len()));
+    let authority = before.find("://").map_or(0, |at| at + 3);
+    let Some(start) = before[authority..].find('/').map(|at| authority + at) else {
+        return address.to_owned();
+    };
+    let (origin, path) = before.split_at(start);
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in path[1..].split('/') {
+        match segment {
+            "." => {}
+            ".." => {
+                kept.pop();
+            }
+            _ => kept.push(segment),
+        }
+    }
+    let is_directory = path.ends_with("/.") || path.ends_with("/..");
+    if is_directory {
+        kept.push("");
+    }
+    format!("{origin}/{}{query}", kept.join("/"))
 }
 
 /// What must be the same for `Authorization` to go along.
@@ -384,6 +415,15 @@ mod tests {
             ("/a/https://z", Some("https://h:5000/a/https://z")),
             ("/z#https://cdn/y", Some("https://h:5000/z")),
             ("?q=2", Some("https://h:5000/v2/x/blobs/y?q=2")),
+            ("../z", Some("https://h:5000/v2/x/z")),
+            ("../../../../../z?a/../b", Some("https://h:5000/z?a/../b")),
+            ("./z/./", Some("https://h:5000/v2/x/blobs/z/")),
+            ("..", Some("https://h:5000/v2/x/")),
+            (".", Some("https://h:5000/v2/x/blobs/")),
+            ("/a/./b/../c//d", Some("https://h:5000/a/c//d")),
+            ("https://cdn/a/../z", Some("https://cdn/z")),
+            ("https://cdn", Some("https://cdn/")),
+            ("..z/.z", Some("https://h:5000/v2/x/blobs/..z/.z")),
             ("ftp://cdn/z", None),
             ("https:///z", None),
         ];
