@@ -31,12 +31,12 @@ pub enum BlobError {
         /// What was promised.
         expected: u64,
     },
-    /// The registry does not have as many bytes as the manifest promised.
-    #[error("size mismatch: {expected} bytes promised, registry has {received}")]
+    /// The blob does not have as many bytes as the manifest promised.
+    #[error("size mismatch: {expected} bytes promised, the blob has {received}")]
     Size {
         /// What was promised.
         expected: u64,
-        /// What the registry says.
+        /// What there is.
         received: u64,
     },
     /// The connection broke, and could not be taken up again.
@@ -99,14 +99,7 @@ impl Blob {
         if let Some(received) = answer.response.body().content_length()
             && received != descriptor.size
         {
-            let source = BlobError::Size {
-                expected: descriptor.size,
-                received,
-            };
-            return Err(FetchError::Body {
-                what: "blob",
-                source: invalid(source),
-            });
+            return Err(FetchError::wrong_size("blob", descriptor.size, received));
         }
         let hasher = Some(descriptor.digest.algorithm().hasher());
         let body = answer.response.into_body().into_reader();

@@ -2,7 +2,7 @@
 
 use ch_oci::{Digest, DigestError, DocumentError};
 
-use crate::PromptError;
+use crate::{BlobError, PromptError};
 
 /// Why a manifest, config or blob could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,14 @@ pub enum FetchError {
         /// Host and port.
         host: String,
         /// What went wrong.
+        source: std::io::Error,
+    },
+    /// Somebody answers, but not as HTTP wants it.
+    #[error("{host}: not a valid HTTP answer")]
+    NotHttp {
+        /// Host and port.
+        host: String,
+        /// What is wrong with it.
         source: std::io::Error,
     },
     /// No request may be made.
@@ -159,6 +167,13 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Something that is shorter or longer than its descriptor says.
+    pub fn wrong_size(what: &'static str, expected: u64, received: u64) -> Self {
+        let error = BlobError::Size { expected, received };
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+        Self::Body { what, source }
+    }
+
     /// What a user can do, where that can be said.
     pub fn hint(&self) -> Option<String> {
         let text = match self {

@@ -322,6 +322,10 @@ fn failure(error: ureq::Error, url: &Uri) -> FetchError {
             let text = "name does not resolve";
             unreachable(url, io::Error::new(io::ErrorKind::NotFound, text))
         }
+        error @ (ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..)) => {
+            let (host, source) = (address(url), io::Error::other(error));
+            FetchError::NotHttp { host, source }
+        }
         other => unreachable(url, io::Error::other(other)),
     }
 }

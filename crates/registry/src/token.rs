@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use ureq::http::Uri;
+use ureq::http::{Uri, header};
 
 use crate::http::{Answer, Http, Request, without_query};
 use crate::secret::Secret;
@@ -148,6 +148,8 @@ fn parse(body: &[u8]) -> Option<Token> {
         .into_iter()
         .flatten()
         .find(|token| !token.is_empty())?;
+    // What can't be in a header would later fail as a request that nobody understands.
+    header::HeaderValue::from_str(&token).ok()?;
     let life = Duration::from_secs(answer.expires_in.unwrap_or(DEFAULT_LIFE).clamp(1, 86_400));
     let until = Instant::now() + life.saturating_sub(SAFETY).max(Duration::from_millis(500));
     Some(Token {
@@ -178,6 +180,11 @@ mod tests {
                 "empty token",
                 r#"{"token":"","access_token":"A"}"#,
                 Some("Bearer A"),
+            ),
+            (
+                "line break",
+                r#"{"token":"T\r\nHost: x","access_token":"A"}"#,
+                None,
             ),
             ("none", r#"{"tokin":"T"}"#, None),
             ("not JSON", "<html>", None),

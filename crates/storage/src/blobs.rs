@@ -57,6 +57,18 @@ impl<'a> Blobs<'a> {
         Ok(self.open(digest)?.is_some())
     }
 
+    /// Size of the blob `digest`, if [`Blobs::open`] would find it.
+    pub fn size(&self, digest: &Digest) -> Result<Option<u64>, BlobError> {
+        let Some(file) = self.open(digest)? else {
+            return Ok(None);
+        };
+        let found = file.metadata().map_err(|error| BlobError {
+            digest: digest.clone(),
+            source: SyscallError::new("fstat", digest.to_string(), error),
+        })?;
+        Ok(Some(found.len()))
+    }
+
     /// All bytes of the blob `digest`, for manifests and configs. At most `limit` bytes, else it counts as missing.
     pub fn read(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, BlobError> {
         let Some(file) = self.open(digest)? else {

@@ -104,7 +104,12 @@ impl Client {
                 limit: MANIFEST_BYTES,
             });
         }
-        self.manifest_called(reference, &entry.digest.to_string(), Some(&entry.digest))
+        let digest = entry.digest.to_string();
+        let fetched = self.manifest_called(reference, &digest, Some(&entry.digest))?;
+        match fetched.bytes.len() as u64 {
+            received if received == entry.size => Ok(fetched),
+            received => Err(FetchError::wrong_size("manifest", entry.size, received)),
+        }
     }
 
     /// The config of an image, checked against its descriptor.

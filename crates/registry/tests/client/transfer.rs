@@ -1,6 +1,7 @@
 //! Manifests and blobs over a connection that breaks, stalls, lies and leads elsewhere.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener};
 use std::time::{Duration, Instant};
 
 use ch_oci::{Descriptor, Digest, Document, media_type};
@@ -218,7 +219,7 @@ fn a_blob_of_another_size_is_refused() {
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(
         cause,
-        "size mismatch: 1200001 bytes promised, registry has 1200000"
+        "size mismatch: 1200001 bytes promised, the blob has 1200000"
     );
 
     let mut endless = client
@@ -379,6 +380,60 @@ fn other_web_servers_and_silence_are_told_apart() {
     assert_eq!(error.to_string(), format!("can't reach 127.0.0.1:{free}"));
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("refused"), "{cause}");
+}
+
+/// A port where every connection gets these bytes.
+fn babbling(answer: Vec<u8>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(&answer);
+            // What is left unread would reset the connection before the answer is read.
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = stream.read(&mut [0; 4096]);
+        }
+    });
+    port
+}
+
+#[test]
+fn answers_that_are_not_http_are_told_from_silence() {
+    let header = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    let answers = [
+        ("garbage", "what?\r\n\r\n".to_owned()),
+        (
+            "length",
+            "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n".to_owned(),
+        ),
+        ("header", header),
+    ];
+    for (name, answer) in answers {
+        let port = babbling(answer.into_bytes());
+        let error = Client::new(options())
+            .manifest(&reference(port, "x"))
+            .unwrap_err();
+        let expected = format!("127.0.0.1:{port}: not a valid HTTP answer");
+        assert_eq!(error.to_string(), expected, "{name}: {error:?}");
+    }
+}
+
+#[test]
+fn manifest_has_the_size_that_its_index_says() {
+    let image = Image::new();
+    let manifest = image.manifest.clone();
+    let server = Server::start(move |_, _| {
+        Reply::new(200, manifest.clone()).header("Content-Type", media_type::OCI_MANIFEST)
+    });
+    let size = image.manifest.len() as u64;
+    let entry = |size| Descriptor::new(media_type::OCI_MANIFEST, Digest::of(&image.manifest), size);
+    let client = Client::new(options());
+    let of = |size| client.manifest_of(&reference(server.port, "x"), &entry(size));
+    assert_eq!(of(size).unwrap().bytes, image.manifest);
+    let error = of(size - 1).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.starts_with("size mismatch: "), "{cause}");
 }
 
 #[test]

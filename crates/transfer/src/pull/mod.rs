@@ -13,10 +13,10 @@ mod restore;
 mod tests;
 
 use ch_oci::{
-    Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference, RegistryDefaults,
+    Descriptor, Document, ImageConfig, Manifest, Platform, Reference, RegistryDefaults,
     RemoteReference, Wanted,
 };
-use ch_registry::{Client, Fetched};
+use ch_registry::{Client, FetchError, Fetched};
 use ch_storage::{Draft, ImageLayer, ImageOrigin, ImageRecord, Storage};
 
 use crate::event::{Event, LayerLabel};
@@ -256,7 +256,7 @@ impl<'a> Pull<'a> {
 
     /// The manifest that an index names; says whether it was here.
     fn manifest_of(&self, entry: &Descriptor) -> Result<(Fetched, bool), PullError> {
-        let stored = self.stored(&entry.digest, LARGEST_MANIFEST)?;
+        let stored = self.stored("manifest", entry, LARGEST_MANIFEST)?;
         let Some(bytes) = stored else {
             return Ok((self.client.manifest_of(&self.remote, entry)?, false));
         };
@@ -274,7 +274,7 @@ impl<'a> Pull<'a> {
     }
 
     fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, PullError> {
-        let stored = self.stored(&descriptor.digest, LARGEST_CONFIG)?;
+        let stored = self.stored("config", descriptor, LARGEST_CONFIG)?;
         (self.tell)(Event::Config {
             existing: stored.is_some(),
         });
@@ -286,12 +286,23 @@ impl<'a> Pull<'a> {
         Ok(bytes)
     }
 
-    /// The manifest or config of that digest, if it is here and may be used.
-    fn stored(&self, digest: &Digest, most: u64) -> Result<Option<Vec<u8>>, PullError> {
+    /// The manifest or config that `wanted` describes, if it is here and may be used.
+    fn stored(
+        &self,
+        what: &'static str,
+        wanted: &Descriptor,
+        most: u64,
+    ) -> Result<Option<Vec<u8>>, PullError> {
         if self.options.always_download {
             return Ok(None);
         }
-        Ok(self.storage.blobs().read(digest, most)?)
+        let stored = self.storage.blobs().read(&wanted.digest, most)?;
+        match stored.as_ref().map(|bytes| bytes.len() as u64) {
+            Some(size) if size != wanted.size => {
+                Err(FetchError::wrong_size(what, wanted.size, size).into())
+            }
+            _ => Ok(stored),
+        }
     }
 
     /// Whether the image may be what was asked for.

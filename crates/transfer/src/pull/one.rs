@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ch_layer::{Destination, UnpackError, Unpacked};
 use ch_linux::tree::Directory;
 use ch_oci::{Digest, RemoteReference};
-use ch_registry::Blob;
+use ch_registry::{Blob, BlobError, FetchError};
 use ch_storage::{BlobDraft, Draft, Key, LayerId, PublishError, Storage};
 
 use super::error::Received;
@@ -49,6 +49,7 @@ pub(super) fn fetch(
     layer: &Planned,
     stop: &AtomicBool,
 ) -> Result<Fetched, PullError> {
+    check_size(pull, layer)?;
     if let Some(id) = existing(pull, layer)? {
         return Ok(Fetched::Existing(id));
     }
@@ -75,6 +76,21 @@ pub(super) fn fetch(
         None => download(pull, layer, &draft, stop)?,
     };
     publish_layer(layer, draft, unpacked)
+}
+
+/// Fails if the archive is here and has another size than the manifest promises.
+fn check_size(pull: &Pull<'_>, layer: &Planned) -> Result<(), PullError> {
+    let Some(received) = pull.storage.blobs().size(&layer.blob.digest)? else {
+        return Ok(());
+    };
+    let expected = layer.blob.size;
+    if received == expected {
+        return Ok(());
+    }
+    Err(of_layer(
+        &layer.label,
+        BlobError::Size { expected, received },
+    ))
 }
 
 /// Publishes a layer, unless it has to be adjusted first.
@@ -134,7 +150,7 @@ fn download(
     let mut copy = BufWriter::with_capacity(WRITE, draft.blob()?);
     let input = Tee {
         input: Stopping {
-            input: pull.client.blob(&pull.remote, &layer.blob)?,
+            input: open(pull, layer)?,
             stop,
         },
         copy: &mut copy,
@@ -150,6 +166,18 @@ fn download(
     publish(copy, &layer.blob.digest)?;
     tell(pull.tell, &layer.label, LayerEvent::Downloaded { total });
     Ok(unpacked)
+}
+
+/// Asks for the blob; what is wrong with it is told of the layer.
+fn open(pull: &Pull<'_>, layer: &Planned) -> Result<Blob, PullError> {
+    let opened = pull.client.blob(&pull.remote, &layer.blob);
+    opened.map_err(|error| match error {
+        FetchError::Body { what, source } => match source.downcast::<BlobError>() {
+            Ok(error) => of_layer(&layer.label, error),
+            Err(source) => FetchError::Body { what, source }.into(),
+        },
+        other => other.into(),
+    })
 }
 
 fn publish(copy: BufWriter<BlobDraft<'_>>, digest: &Digest) -> Result<(), PullError> {
@@ -200,15 +228,8 @@ pub(super) fn unpack(
 fn explain(storage: &Storage, label: &LayerLabel, error: UnpackError) -> PullError {
     let LayerLabel { index, count, .. } = *label;
     let error = match error {
-        UnpackError::Read(error) => match error.downcast::<ch_registry::BlobError>() {
-            Ok(error) => {
-                return LayerDownloadError {
-                    index,
-                    count,
-                    error,
-                }
-                .into();
-            }
+        UnpackError::Read(error) => match error.downcast::<BlobError>() {
+            Ok(error) => return of_layer(label, error),
             Err(error) => UnpackError::Read(error),
         },
         other => other,
@@ -224,6 +245,16 @@ fn explain(storage: &Storage, label: &LayerLabel, error: UnpackError) -> PullErr
         count,
         source: error,
     }
+}
+
+fn of_layer(label: &LayerLabel, error: BlobError) -> PullError {
+    let LayerLabel { index, count, .. } = *label;
+    let error = LayerDownloadError {
+        index,
+        count,
+        error,
+    };
+    error.into()
 }
 
 /// The repository that is known to have the layers now.

@@ -277,6 +277,29 @@ fn wrong_bytes_are_named_kept_out_and_come_right_when_the_registry_does() {
 }
 
 #[test]
+fn wrong_sizes_are_refused_wherever_the_bytes_are() {
+    let registry = Registry::start();
+    small().put(&registry, "right");
+    let mut wrong = small();
+    wrong.layers[0].0.size += 1;
+    wrong.put(&registry, "wrong");
+    let (place, options) = (Place::new(), options(&registry));
+    let size = small().layers[0].0.size;
+    let expected = format!(
+        "error: layer 1/1: size mismatch: {} bytes promised, the blob has {size}",
+        size + 1
+    );
+    let said = |name| lines(&place, name, &options).pop();
+    assert_eq!(
+        said("wrong").as_deref(),
+        Some(&*expected),
+        "in the registry"
+    );
+    assert_eq!(said("right").as_deref(), Some("done"));
+    assert_eq!(said("wrong").as_deref(), Some(&*expected), "here");
+}
+
+#[test]
 fn layers_are_settled_on_those_below() {
     let registry = Registry::start();
     let lower = archive(&[
