@@ -18,6 +18,8 @@ const USAGE: u8 = 2;
 /// What the kernel says (`EAGAIN`) when a process or a thread is one too many; nothing else here is done without
 /// waiting.
 const NO_MORE_PROCESSES: &str = "Resource temporarily unavailable";
+/// What it says (`EMFILE`) when a descriptor is one too many.
+const NO_MORE_FILES: &str = "Too many open files";
 
 /// Why a command did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,15 @@ impl Failure {
             status: FAILED,
             lacks_space: false,
         }
+        .about_limits()
+    }
+
+    /// The same failure; if a limit of resources is behind it, that is the hint.
+    fn about_limits(mut self) -> Self {
+        if self.hint.is_none() {
+            self.hint = limit(self.causes.last().unwrap_or(&self.message));
+        }
+        self
     }
 
     /// A command line whose values make no sense together: status 2.
@@ -66,12 +77,7 @@ impl Failure {
             failure.add_cause(error.to_string());
             cause = error.source();
         }
-        let last = failure.causes.last().unwrap_or(&failure.message);
-        if failure.hint.is_none() && last.ends_with(NO_MORE_PROCESSES) {
-            failure.hint = ch_linux::limits::processes()
-                .map(|most| format!("this user may have {most} processes and threads (ulimit -u)"));
-        }
-        failure
+        failure.about_limits()
     }
 
     /// The same failure with advice.
@@ -171,6 +177,35 @@ impl Failure {
         if !text.is_empty() && *said != text {
             self.causes.push(text);
         }
+    }
+}
+
+/// The limit that may have been reached when the kernel says `text`.
+fn limit(text: &str) -> Option<String> {
+    use ch_linux::limits;
+    if text.ends_with(NO_MORE_FILES) {
+        let most = limits::open_files()?;
+        return Some(format!(
+            "this process may have {most} files open (ulimit -n)"
+        ));
+    }
+    if !text.ends_with(NO_MORE_PROCESSES) {
+        return None;
+    }
+    // A thread needs room for its stack, too, and the kernel says the same where there is none.
+    let processes = limits::processes();
+    let memory = limits::address_space().map(|most| most >> 10);
+    match (processes, memory) {
+        (Some(most), None) => Some(format!(
+            "this user may have {most} processes and threads (ulimit -u)"
+        )),
+        (None, Some(kib)) => Some(format!(
+            "this process may have {kib} KiB of memory (ulimit -v)"
+        )),
+        (Some(most), Some(kib)) => Some(format!(
+            "this process may have {kib} KiB of memory (ulimit -v), this user {most} processes and threads (ulimit -u)"
+        )),
+        (None, None) => None,
     }
 }
 
@@ -276,6 +311,23 @@ mod tests {
         let limit = ch_linux::limits::processes();
         assert_eq!(hint.is_some(), limit.is_some(), "{hint:?}");
         assert!(hint.is_none_or(|hint| hint.contains("ulimit -u")));
+    }
+
+    #[test]
+    fn who_has_too_many_open_files_is_told_of_the_limit() {
+        let open = Outer(Middle(io::Error::from_raw_os_error(24)));
+        let texts = [
+            Failure::from(open),
+            Failure::new("can't bind: /x: Too many open files (os error 24)"),
+        ];
+        for failure in texts {
+            let hint = failure.hint();
+            assert!(
+                hint.is_none_or(|hint| hint.contains("ulimit -n")),
+                "{failure:?}"
+            );
+            assert_eq!(hint.is_some(), ch_linux::limits::open_files().is_some());
+        }
     }
 
     #[test]

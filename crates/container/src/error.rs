@@ -40,6 +40,15 @@ pub(crate) fn errno_text(errno: i32) -> String {
     ch_linux::without_number(io::Error::from_raw_os_error(errno).to_string())
 }
 
+/// Which end of a bind mount can't be opened. That it is not there is only one of the reasons.
+fn no_end(end: &str, path: &Path, cause: &Cause) -> String {
+    let (path, text) = (path.display(), errno_text(cause.errno));
+    match io::Error::from_raw_os_error(cause.errno).kind() {
+        io::ErrorKind::NotFound => format!("can't bind: {end} not found: {path}"),
+        _ => format!("can't bind: {end} {path}: {text}"),
+    }
+}
+
 /// Why a container could not be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum SetUpError {
@@ -97,7 +106,7 @@ pub enum SetUpError {
         cause: Cause,
     },
     /// A source of a bind mount.
-    #[error("can't bind: source not found: {}", source_path.display())]
+    #[error("{}", no_end("source", source_path, cause))]
     BindSource {
         /// The source on the host.
         #[serde(with = "crate::wire::path")]
@@ -137,7 +146,7 @@ pub enum SetUpError {
         from_directory: bool,
     },
     /// A target of a bind mount that is not in the image.
-    #[error("can't bind: destination not found: {}", target.display())]
+    #[error("{}", no_end("destination", target, cause))]
     BindTarget {
         /// Where in the container.
         #[serde(with = "crate::wire::path")]
@@ -317,6 +326,24 @@ impl ExecError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ends_of_a_bind_mount_are_only_missing_if_they_are() {
+        for (errno, expected) in [
+            (2, "can't bind: source not found: /x"),
+            (24, "can't bind: source /x: Too many open files"),
+            (20, "can't bind: source /x: Not a directory"),
+        ] {
+            let error = SetUpError::BindSource {
+                source_path: "/x".into(),
+                cause: Cause {
+                    call: "open(\"/x\")".to_owned(),
+                    errno,
+                },
+            };
+            assert_eq!(error.to_string(), expected);
+        }
+    }
 
     #[test]
     fn errors_survive_the_channel_and_say_what_the_user_named() {

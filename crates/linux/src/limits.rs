@@ -12,6 +12,11 @@ pub fn processes() -> Option<u64> {
     getrlimit(Resource::Nproc).current
 }
 
+/// How many bytes of address space this process may have, if there is a limit.
+pub fn address_space() -> Option<u64> {
+    getrlimit(Resource::As).current
+}
+
 /// How many files this process may have open now, if there is a limit: every descriptor is below it.
 pub fn open_files() -> Option<u64> {
     getrlimit(Resource::Nofile).current

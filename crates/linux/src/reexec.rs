@@ -17,7 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::FdFlags;
+use rustix::io::{Errno, FdFlags};
 use rustix::process::{Pid, Rlimit, Signal, WaitOptions};
 
 use crate::socket::Socket;
@@ -228,9 +228,8 @@ impl Image {
         program: &Program,
         start: &Start<'_>,
     ) -> Result<Self, SyscallError> {
-        let count = u8::try_from(start.descriptors.len()).map_err(|_| {
-            SyscallError::new("dup2", "too many descriptors", rustix::io::Errno::MFILE)
-        })?;
+        let count = u8::try_from(start.descriptors.len())
+            .map_err(|_| SyscallError::new("dup2", "too many descriptors", Errno::MFILE))?;
         let header = Header {
             socket: start.socket.is_some(),
             descriptors: count,
@@ -265,8 +264,14 @@ impl Image {
 
 /// A copy of `descriptor` that is in nobody's place.
 fn above(descriptor: BorrowedFd<'_>, what: &str) -> Result<OwnedFd, SyscallError> {
-    rustix::io::fcntl_dupfd_cloexec(descriptor, ABOVE_PLACES)
-        .map_err(|errno| SyscallError::new("F_DUPFD_CLOEXEC", what, errno))
+    rustix::io::fcntl_dupfd_cloexec(descriptor, ABOVE_PLACES).map_err(|errno| {
+        // The kernel's word for a number that the limit of open files does not allow.
+        let errno = match errno {
+            Errno::INVAL => Errno::MFILE,
+            other => other,
+        };
+        SyscallError::new("F_DUPFD_CLOEXEC", what, errno)
+    })
 }
 
 /// `text` for the kernel; what follows a NUL is lost.
@@ -403,9 +408,7 @@ impl Child {
         let ended = rustix::io::retry_on_intr(|| {
             rustix::process::waitpid(Some(self.pid), WaitOptions::empty())
         });
-        let (_, status) = ended
-            .map_err(failed)?
-            .ok_or_else(|| failed(rustix::io::Errno::CHILD))?;
+        let (_, status) = ended.map_err(failed)?.ok_or_else(|| failed(Errno::CHILD))?;
         Ok(match status.terminating_signal() {
             Some(signal) => Ended::Killed(signal),
             None => Ended::Exited(status.exit_status().unwrap_or_default()),

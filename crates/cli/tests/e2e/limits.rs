@@ -80,6 +80,25 @@ fn a_file_that_may_not_grow_is_an_error() {
 }
 
 #[test]
+fn too_few_open_files_are_the_reason_that_is_told() {
+    let env = with_base();
+    env.write("context/Dockerfile", "FROM base\nRUN true\n");
+    let path = format!("PATH={}:/usr/bin:/bin", env.root().join("bin").display());
+    for (number, command) in [
+        (20, "ch-image build context"),
+        (32, "ch-image build context"),
+        (20, "ch-run base -- true"),
+    ] {
+        let script = format!("ulimit -n {number}; {command}");
+        let refused = env.run("env", [&path, "sh", "-c", &script]);
+        let refused = refused
+            .complains("Too many open files")
+            .complains(&format!("hint: this process may have {number} files open"));
+        assert!(!refused.stderr.contains("not found"), "{refused}");
+    }
+}
+
+#[test]
 fn a_root_closed_to_its_owner_is_committed() {
     let env = with_base();
     env.write(
