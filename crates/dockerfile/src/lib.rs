@@ -9,6 +9,8 @@ pub mod substitute;
 mod suggest;
 mod syntax;
 
+use std::{panic, thread};
+
 pub use ast::File;
 pub use check::{CheckOptions, Finding, Rule, Skip};
 pub use diagnostic::{Diagnostic, Diagnostics, Excerpt};
@@ -16,7 +18,37 @@ pub use source::{Location, Source, Span, Word};
 pub use suggest::suggestion;
 pub use syntax::LARGEST;
 
+/// The generated parser recurses, and the stack of the caller may be of any size (`ulimit -s`).
+const STACK: usize = 8 << 20;
+
 /// Parses a Dockerfile. All that is wrong is reported at once.
 pub fn parse(source: &Source) -> Result<File, Diagnostics> {
-    syntax::parse(source)
+    let parse = || syntax::parse(source);
+    thread::scope(|scope| {
+        let builder = thread::Builder::new()
+            .name("parser".to_owned())
+            .stack_size(STACK);
+        match builder.spawn_scoped(scope, parse) {
+            Ok(parser) => parser
+                .join()
+                .unwrap_or_else(|panic| panic::resume_unwind(panic)),
+            // With too many processes, the caller's stack has to do.
+            Err(_) => parse(),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caller_needs_no_stack() {
+        let text = format!("FROM a\nENV {}\nRUN x\n", "A=x ".repeat(1000));
+        let source = Source::new("Dockerfile", text);
+        let parsed = thread::Builder::new()
+            .stack_size(64 << 10)
+            .spawn(move || parse(&source).is_ok());
+        assert!(parsed.unwrap().join().unwrap());
+    }
 }

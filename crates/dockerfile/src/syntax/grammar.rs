@@ -12,14 +12,12 @@ struct Grammar;
 /// A node of the tree.
 pub(super) type Node<'l> = Pair<'l, Rule>;
 
-/// The instruction on a line.
-pub(super) fn line(line: &LogicalLine) -> Node<'_> {
-    let mut tree = Grammar::parse(Rule::line, line.text_for_grammar())
-        .expect("the grammar accepts every line that is not blank");
+/// The instruction on a line. The grammar accepts every line that is not blank, so `None` is want of stack.
+pub(super) fn line(line: &LogicalLine) -> Option<Node<'_>> {
+    let mut tree = Grammar::parse(Rule::line, line.text_for_grammar()).ok()?;
     let line = tree.next().expect("`line` is one node");
-    line.into_inner()
-        .next()
-        .expect("`line` holds an instruction")
+    let instruction = line.into_inner().next();
+    Some(instruction.expect("`line` holds an instruction"))
 }
 
 /// The fields of a `--mount`; `None` if it is no CSV.

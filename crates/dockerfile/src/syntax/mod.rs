@@ -84,7 +84,12 @@ struct Reader<'s> {
 
 impl Reader<'_> {
     fn instruction(&mut self, line: &LogicalLine, assembly: &mut Assembly) {
-        let tree = grammar::line(line);
+        let Some(tree) = grammar::line(line) else {
+            let span = line.span(line.start()..line.text().len());
+            return self
+                .problems
+                .report(span, "the parser's stack is too small (ulimit -s)");
+        };
         let open_quote = self.open_quote.take();
         let operators = if grammar::may_have_heredocs(&tree) {
             self.operators(line)
