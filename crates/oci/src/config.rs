@@ -60,7 +60,14 @@ impl ImageConfig {
 
     /// Reads a config as it came from a registry or archive.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
-        json::typed("config", json::tree("config", bytes)?, &[])
+        let config: Self = json::typed("config", json::tree("config", bytes)?, &[])?;
+        match config.config.member_with_nul() {
+            Some(key) => Err(DocumentError::Nul {
+                what: "config",
+                key,
+            }),
+            None => Ok(config),
+        }
     }
 
     /// The document; digests of new images are over these bytes.
@@ -127,6 +134,30 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// A member that a process is given, if there is a NUL in it, which ends it for the kernel.
+    fn member_with_nul(&self) -> Option<&'static str> {
+        let lists = [
+            ("config/Env", &self.env),
+            ("config/Entrypoint", &self.entrypoint),
+            ("config/Cmd", &self.cmd),
+            ("config/Shell", &self.shell),
+        ];
+        let texts = [
+            ("config/User", &self.user),
+            ("config/WorkingDir", &self.working_dir),
+        ];
+        let has_nul = |text: &String| text.contains('\0');
+        let lists = lists
+            .into_iter()
+            .filter(|(_, list)| list.iter().flatten().any(has_nul))
+            .map(|(key, _)| key);
+        let texts = texts
+            .into_iter()
+            .filter(|(_, text)| text.as_ref().is_some_and(has_nul))
+            .map(|(key, _)| key);
+        lists.chain(texts).next()
+    }
+
     /// Value of the variable `name`; of several, the last.
     pub fn variable(&self, name: &str) -> Option<&str> {
         let entries = self.env.as_deref().unwrap_or_default();
@@ -295,6 +326,24 @@ mod tests {
         );
         let config = ImageConfig::parse(br#"{"architecture":"arm","variant":"v6"}"#).unwrap();
         assert_eq!(config.platform().unwrap().to_string(), "linux/arm/v6");
+    }
+
+    #[test]
+    fn nul_characters_are_named_by_their_member() {
+        for (key, text) in [
+            ("Env", r#"["A=1","B=\u0000"]"#),
+            ("Entrypoint", r#"["\u0000"]"#),
+            ("Cmd", r#"["x","a\u0000b"]"#),
+            ("Shell", r#"["\u0000"]"#),
+            ("User", r#""\u0000""#),
+            ("WorkingDir", r#""/\u0000""#),
+        ] {
+            let text = format!(r#"{{"config":{{"{key}":{text}}}}}"#);
+            let error = ImageConfig::parse(text.as_bytes()).unwrap_err();
+            let expected = format!("config: NUL character in config/{key}");
+            assert_eq!(error.to_string(), expected);
+        }
+        assert!(ImageConfig::parse(br#"{"config":{"Labels":{"a":"\u0000"}}}"#).is_ok());
     }
 
     #[test]

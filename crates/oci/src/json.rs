@@ -40,6 +40,14 @@ pub enum DocumentError {
         /// What the document said.
         version: String,
     },
+    /// What no process can be given.
+    #[error("{what}: NUL character in {key}")]
+    Nul {
+        /// Which document.
+        what: &'static str,
+        /// The member, with `/` between levels.
+        key: &'static str,
+    },
     /// Both an index and a manifest, so that two readers would see two images.
     #[error("manifest: is both an index and the manifest of an image")]
     Ambiguous,
