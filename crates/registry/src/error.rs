@@ -2,7 +2,7 @@
 
 use ch_oci::{Digest, DigestError, DocumentError};
 
-use crate::{BlobError, PromptError};
+use crate::{BlobError, PromptError, ProxyError};
 
 /// Why a manifest, config or blob could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum FetchError {
         /// What went wrong.
         source: std::io::Error,
     },
+    /// What should name the proxy on the way does not.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// Somebody answers, but not as HTTP wants it.
     #[error("{host}: not a valid HTTP answer")]
     NotHttp {

@@ -172,11 +172,12 @@ impl Http {
         if let Some(agent) = agents.get(key) {
             return Ok(agent.clone());
         }
+        let proxy = proxy.map(Proxy::inner).transpose()?;
         let tls = tls.then(|| self.tls(host)).transpose()?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .proxy(proxy.map(Proxy::inner))
+            .proxy(proxy)
             .user_agent(&self.options.user_agent)
             .accept_encoding("identity")
             .max_response_header_size(HEADER_BYTES)

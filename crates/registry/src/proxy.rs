@@ -11,17 +11,27 @@ use crate::endpoint::is_loopback;
 
 /// The address of a proxy, with the name and password it may want; they are never shown.
 #[derive(Clone)]
-pub struct Proxy(ureq::Proxy);
+pub struct Proxy(Result<ureq::Proxy, ProxyError>);
 
 impl Proxy {
     /// Reads `[SCHEME://][USER:PASSWORD@]HOST[:PORT]`; schemes are `http` (the default), `https`, `socks4`,
     /// `socks4a`, `socks5` and `socks5h`.
     pub fn parse(text: &str) -> Result<Self, ProxyError> {
         // The cause is left out: it may quote the password.
-        ureq::Proxy::new(text).map(Self).map_err(|_| ProxyError)
+        let proxy = ureq::Proxy::new(text).map_err(|_| ProxyError::default())?;
+        Ok(Self(Ok(proxy)))
     }
 
-    pub(crate) fn inner(&self) -> ureq::Proxy {
+    /// The proxy that the variable `name` gives. One that makes no sense is an error of the first request that needs
+    /// it, since whoever needs no network needs no proxy.
+    pub fn of_variable(name: &str, text: &str) -> Self {
+        Self::parse(text).unwrap_or_else(|_| {
+            let place = format!("${name}: ");
+            Self(Err(ProxyError { place }))
+        })
+    }
+
+    pub(crate) fn inner(&self) -> Result<ureq::Proxy, ProxyError> {
         self.0.clone()
     }
 }
@@ -29,7 +39,10 @@ impl Proxy {
 /// Without name and password.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.0.host(), self.0.port())
+        match &self.0 {
+            Ok(proxy) => write!(f, "{}:{}", proxy.host(), proxy.port()),
+            Err(error) => error.fmt(f),
+        }
     }
 }
 
@@ -40,9 +53,12 @@ impl fmt::Debug for Proxy {
 }
 
 /// A text that names no proxy. What it says is not repeated, as it may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the address of a proxy")]
-pub struct ProxyError;
+#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("{place}not the address of a proxy")]
+pub struct ProxyError {
+    /// Where it stands.
+    place: String,
+}
 
 /// Which proxy is used for which address.
 #[derive(Clone, Debug, Default)]

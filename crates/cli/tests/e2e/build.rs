@@ -367,10 +367,11 @@ fn source_date_is_the_time_of_the_image() {
 }
 
 #[test]
-fn commands_that_ask_no_registry_read_no_certificates() {
+fn commands_that_ask_no_registry_need_neither_certificates_nor_proxy() {
     let mut env = with_base();
     // Who reads it fails.
     env.set("SSL_CERT_FILE", "/nonexistent/authorities.pem");
+    env.set("https_proxy", "odd://proxy");
     env.write("context/Dockerfile", "FROM base\nLABEL a=b\n");
     env.image(["build", "context"]).success();
     env.image(["build", "context"]).success();
@@ -379,4 +380,7 @@ fn commands_that_ask_no_registry_read_no_certificates() {
     env.image(["pull", "localhost:1/x"])
         .exits(1)
         .complains("/nonexistent/authorities.pem");
+    env.image(["pull", "registry.test/x"])
+        .exits(1)
+        .complains("error: $https_proxy: not the address of a proxy");
 }

@@ -89,6 +89,28 @@ fn by_proxy(port: u16) -> Options {
 }
 
 #[test]
+fn bad_address_of_a_proxy_is_an_error_where_it_is_needed() {
+    let proxy = Proxy::of_variable("https_proxy", "odd://ann:secret@proxy");
+    let proxies = Proxies {
+        https: Some(proxy.clone()),
+        http: Some(proxy),
+        direct: DirectHosts::default(),
+    };
+    let client = Client::new(Options {
+        proxies,
+        ..options()
+    });
+    let error = client
+        .manifest(&reference("elsewhere.test/x:1"))
+        .unwrap_err();
+    let expected = "$https_proxy: not the address of a proxy";
+    assert_eq!(error.to_string(), expected);
+    let server = registry();
+    let direct = reference(&format!("127.0.0.1:{}/x:1", server.port));
+    client.manifest(&direct).expect("loopback has no proxy");
+}
+
+#[test]
 fn registry_that_has_no_address_here_is_reached_by_the_proxy() {
     let server = registry();
     let tunnel = Tunnel::to(server.port);

@@ -113,7 +113,7 @@ impl RegistryArgs {
             certificate_directories: certificate_directories(environment),
             verify_tls: self.verifies_tls(),
             plain_http: self.plain_http,
-            proxies: proxies::of(environment)?,
+            proxies: proxies::of(environment),
             offline: self.offline(environment),
             notify: notify(Arc::clone(terminal)),
             ..Options::default()

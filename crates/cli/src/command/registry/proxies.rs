@@ -3,30 +3,23 @@
 use ch_registry::{DirectHosts, Proxies, Proxy};
 
 use crate::environment::{ALL_PROXY, Environment, HTTP_PROXY, HTTPS_PROXY, NO_PROXY};
-use crate::failure::Failure;
 
 /// The proxies of all schemes, and the hosts without.
-pub(super) fn of(environment: &Environment) -> Result<Proxies, Failure> {
+pub(super) fn of(environment: &Environment) -> Proxies {
     let direct = environment.first(&NO_PROXY).map(|(_, list)| list);
-    Ok(Proxies {
-        https: first(environment, HTTPS_PROXY)?,
-        http: first(environment, HTTP_PROXY)?,
+    Proxies {
+        https: first(environment, HTTPS_PROXY),
+        http: first(environment, HTTP_PROXY),
         direct: DirectHosts::parse(&direct.unwrap_or_default()),
-    })
+    }
 }
 
 /// The proxy that one of the `names` gives, else the one for everything.
-fn first(environment: &Environment, names: [&str; 2]) -> Result<Option<Proxy>, Failure> {
+fn first(environment: &Environment, names: [&str; 2]) -> Option<Proxy> {
     let found = environment
         .first(&names)
         .or_else(|| environment.first(&ALL_PROXY));
-    let Some((name, address)) = found else {
-        return Ok(None);
-    };
-    match Proxy::parse(&address) {
-        Ok(proxy) => Ok(Some(proxy)),
-        Err(error) => Err(Failure::new(format_args!("${name}: {error}"))),
-    }
+    found.map(|(name, address)| Proxy::of_variable(name, &address))
 }
 
 #[cfg(test)]
@@ -36,7 +29,7 @@ mod tests {
     #[test]
     fn lower_case_comes_first_and_the_scheme_before_everything() {
         let shown = |variables: &[(&str, &str)]| {
-            let proxies = of(&variables.iter().copied().collect()).unwrap();
+            let proxies = of(&variables.iter().copied().collect());
             [proxies.https, proxies.http].map(|proxy| proxy.map_or("-".into(), |p| p.to_string()))
         };
         assert_eq!(shown(&[]), ["-", "-"]);
@@ -54,9 +47,9 @@ mod tests {
     #[test]
     fn address_that_is_none_is_an_error_without_its_password() {
         let environment = [("https_proxy", "odd://ann:secret@proxy")];
-        let failure = of(&environment.into_iter().collect()).unwrap_err();
+        let proxies = of(&environment.into_iter().collect());
         assert_eq!(
-            failure.message(),
+            proxies.https.unwrap().to_string(),
             "$https_proxy: not the address of a proxy"
         );
     }
