@@ -90,7 +90,7 @@ impl<'a> Machinery<'a> {
         let lease = storage.lease(layers);
         let _lease = lease.map_err(Problem::files("can't read the users of the image"))?;
         let read = |path: &str| {
-            let found = ch_rootfs::read_file(storage, layers, Path::new(path));
+            let found = ch_rootfs::read_file(storage, layers, Path::new(path), Users::LARGEST);
             let found = found.map_err(Problem::files("can't read the users of the image"))?;
             Ok::<_, BuildError>(found.unwrap_or_default())
         };

@@ -1,23 +1,22 @@
 //! Files of an image, read without mounting it: what has to be known before it is known whether a mount is needed.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use ch_linux::SyscallError;
-use ch_linux::file::{self, Kind, OFlags};
+use ch_linux::file::{self, Kind};
 use ch_storage::{LayerId, Storage};
 
 use crate::StackError;
 use crate::resolve::follow;
 use crate::stack::{Roots, Stack};
 
-/// What the file `path` of an image with `layers`, bottom first, holds; nothing if it is no regular file. Links are
-/// followed inside the image.
+/// What the file `path` of an image with `layers`, bottom first, holds, at most `most` bytes; nothing if it is no
+/// regular file. Links are followed inside the image.
 pub fn read_file(
     storage: &Storage,
     layers: &[LayerId],
     path: &Path,
+    most: u64,
 ) -> Result<Option<Vec<u8>>, StackError> {
     let stack = Stack::open(storage, layers, &Roots::default())?;
     let Some(path) = follow(path, true, |path| link_target(&stack, path))? else {
@@ -30,12 +29,9 @@ pub fn read_file(
         return Ok(None);
     }
     let name = path.file_name().unwrap_or_default();
-    let mut content = Vec::new();
-    let read = file::open_at(&found.parent, name, OFlags::RDONLY).and_then(|opened| {
-        let read = File::from(opened).read_to_end(&mut content);
-        read.map_err(|error| SyscallError::new("read", path.display().to_string(), error))
-    });
-    read.map_err(|source| stack.look_failed(found.layer, source))?;
+    let read = file::read_regular_at(&found.parent, name, most);
+    let read = read.map_err(|error| SyscallError::new("read", format!("{path:?}"), error));
+    let content = read.map_err(|source| stack.look_failed(found.layer, source))?;
     Ok(Some(content))
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ch_container::InPlace;
 use ch_linux::SyscallError;
+use ch_linux::file::read_regular;
 use ch_linux::mount::{self, Depth};
 use ch_oci::{ImageConfig, Reference};
 use ch_rootfs::{MountPoints, PlaceKind, mount_directory, mount_image};
@@ -17,6 +18,9 @@ use super::form::{self, Form};
 use super::options::Options;
 use super::shape;
 use crate::failure::{Failure, advised};
+
+/// Most bytes of a configuration that are read.
+const LARGEST_CONFIG: u64 = 8 << 20;
 
 /// What will be the container's root.
 #[derive(Debug)]
@@ -68,11 +72,15 @@ impl Image {
     pub(super) fn config(&self) -> Result<Option<ImageConfig>, Failure> {
         let bytes = match self {
             Self::Stored { record, .. } => record.config.clone(),
-            Self::Directory(path) => match fs::read(path.join("ch/config.json")) {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(Failure::caused("can't read /ch/config.json", &error)),
-            },
+            Self::Directory(path) => {
+                match read_regular(&path.join("ch/config.json"), LARGEST_CONFIG) {
+                    Ok(bytes) => bytes,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                    Err(error) => {
+                        return Err(Failure::caused("can't read /ch/config.json", &error));
+                    }
+                }
+            }
         };
         Ok(Some(ImageConfig::parse(&bytes)?))
     }

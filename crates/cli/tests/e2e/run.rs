@@ -64,6 +64,29 @@ fn image_is_read_only_unless_told_otherwise() {
 }
 
 #[test]
+fn variables_come_from_files_that_end() {
+    let env = with_directory();
+    let fifo = |name: &str| env.run("mkfifo", [name]).success();
+    fs::create_dir(env.path("image/ch")).unwrap();
+    fifo("image/ch/environment");
+    let with = |argument: &str| env.ch_run([argument, "image", "--", "true"]);
+    with("--set-env")
+        .exits(31)
+        .complains("can't open: /ch/environment: not a regular file\n");
+    with("--set-env=/dev/zero")
+        .exits(31)
+        .complains("can't open: /dev/zero: larger than 16 MiB\n");
+    // The caller's own file may be a pipe, of a process substitution for instance.
+    let script = "echo A=piped | ../bin/ch-run --set-env=/dev/stdin image -- sh -c 'echo $A'";
+    env.run("sh", ["-c", script]).success().prints("piped\n");
+    fifo("image/ch/config.json");
+    with("--set-env=A=b")
+        .exits(31)
+        .complains("can't read /ch/config.json\n")
+        .complains("not a regular file\n");
+}
+
+#[test]
 fn directory_that_is_no_image_is_refused_and_left_alone() {
     let env = empty();
     env.write("tools/Dockerfile", "FROM base\n");

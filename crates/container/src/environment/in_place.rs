@@ -1,12 +1,13 @@
 //! The environment of a command that `ch-run` becomes.
 
 use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use super::edit::{Edit, EnvironmentError, Separator, assign, parse_file};
+use ch_linux::file;
+
+use super::edit::{Edit, EnvironmentError, LARGEST, Separator, assign, parse_file};
 use super::{set, value};
 use crate::spec::Variables;
 
@@ -52,7 +53,7 @@ impl InPlaceEnvironment {
     /// The image's own variables, and whether they are to be expanded: a config's are final.
     fn of_image(&self, separator: Separator) -> Result<(Variables, bool), EnvironmentError> {
         let path = Path::new(IMAGE_FILE);
-        match (fs::read(path), &self.config) {
+        match (file::read_regular(path, LARGEST), &self.config) {
             (Ok(content), _) => {
                 parse_file(&content, path, separator).map(|variables| (variables, !self.literal))
             }

@@ -8,13 +8,13 @@
 //! `TAR_OPTIONS` where the root emulation forgets owners.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::Path;
 
 use ch_emulation::Mode;
 
 use super::{set, set_all, value};
 use crate::spec::{RunEnvironment, Variables};
+use crate::users::Users;
 
 /// The way to the network.
 pub const PROXIES: [&str; 10] = [
@@ -54,33 +54,12 @@ pub(crate) struct ImageFacts {
 impl ImageFacts {
     /// Looks at the image, whose root must be this process' root.
     pub(crate) fn look(user: &str) -> Self {
-        let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
         Self {
-            home: home(&passwd, user).into(),
+            home: Users::of_root().home(user),
             has_build_programs: Path::new(BUILD_PROGRAMS).is_dir(),
             reaches_agent: |socket| Path::new(socket).exists(),
         }
     }
-}
-
-/// Home directory of `user` (`NAME|UID[:GROUP]`, empty for root) by the image's `/etc/passwd`.
-fn home(passwd: &str, user: &str) -> String {
-    let name = user.split(':').next().unwrap_or_default();
-    let name = if name.is_empty() { "0" } else { name };
-    let found = passwd.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        match fields.as_slice() {
-            [known, _, uid, _, _, home, ..] if *known == name || *uid == name => Some(*home),
-            _ => None,
-        }
-    });
-    let home = found.filter(|home| !home.is_empty());
-    let unknown = if matches!(name, "0" | "root") {
-        "/root"
-    } else {
-        "/"
-    };
-    home.unwrap_or(unknown).to_owned()
 }
 
 /// The environment of a `RUN`.
@@ -115,27 +94,6 @@ pub(crate) fn of_run(from: &RunEnvironment, facts: &ImageFacts, mode: Mode) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n\
-                          odd\nempty:x:7:7:::\n";
-
-    #[test]
-    fn home_is_that_of_the_user_in_the_image() {
-        let rows = [
-            ("", "/root"),
-            ("0", "/root"),
-            ("root:root", "/root"),
-            ("ann", "/home/ann"),
-            ("1000:0", "/home/ann"),
-            ("bob", "/"),
-            ("4711", "/"),
-            ("empty", "/"),
-        ];
-        for (user, expected) in rows {
-            assert_eq!(home(PASSWD, user), expected, "USER {user}");
-        }
-        assert_eq!(home("", ""), "/root", "an image without passwd");
-    }
 
     fn facts() -> ImageFacts {
         ImageFacts {

@@ -1,10 +1,12 @@
 //! `RUN`: what a command finds, and what is left when it ends.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ch_container::{End, Finding, Mount, RunError, Source, Stop};
 use ch_emulation::Mode;
+use ch_linux::file;
 
 use crate::Case;
 use crate::fixture::{Fixture, shell, words};
@@ -36,6 +38,10 @@ pub(crate) const CASES: &[Case] = &[
         covered_link,
     ),
     ("links of the image stay inside", hostile_links),
+    (
+        "users are nobody where the image has no file that could tell",
+        hostile_users,
+    ),
     ("mode seccomp fakes privileged calls", seccomp),
     ("mode none leaves them to the kernel", no_emulation),
     ("a request to stop ends the command", stop),
@@ -393,6 +399,37 @@ fn covered_link(fixture: &Fixture) {
     }
     fs::remove_file(&path).unwrap();
     fs::write(&path, "image\n").unwrap();
+}
+
+fn hostile_users(fixture: &Fixture) {
+    let path = fixture.root().join("etc/passwd");
+    let before = fs::read(&path).unwrap();
+    let make: [(&str, fn(&Path)); 4] = [
+        ("a FIFO", |path| {
+            let directory = file::open_directory(path.parent().unwrap()).unwrap();
+            file::make_fifo_at(directory, "passwd", 0o644).unwrap();
+        }),
+        ("a link to a device", |path| {
+            std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+        }),
+        ("without end", |path| {
+            fs::File::create(path).unwrap().set_len(1 << 40).unwrap();
+        }),
+        ("no text", |path| fs::write(path, b"a:\xff\n").unwrap()),
+    ];
+    for (what, make) in make {
+        fs::remove_file(&path).unwrap();
+        make(&path);
+        assert_eq!(fixture.shell("echo $HOME"), "/root\n", "{what}");
+    }
+    fs::write(
+        &path,
+        b"x:x:8:8:\xe9:/x:\nroot:x:0:0:\xe9:/home\xff:/bin/sh\n",
+    )
+    .unwrap();
+    let home = fixture.shell("test \"$HOME\" = \"$(printf '/home\\377')\" && echo exact");
+    assert_eq!(home, "exact\n");
+    fs::write(&path, before).unwrap();
 }
 
 fn hostile_links(fixture: &Fixture) {

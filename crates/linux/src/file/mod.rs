@@ -1,9 +1,11 @@
 //! Files and directories by descriptor: open, create, look, change, remove.
 //!
 //! Every name is one that is looked up in a directory descriptor. Nothing here follows a symbolic link
-//! in the last component, except [`open`] without `NOFOLLOW`. Descriptors are close-on-exec. Names
+//! in the last component, except [`open`] without `NOFOLLOW` and what is built on it. Descriptors are close-on-exec. Names
 //! are bytes; nothing is assumed about their encoding. The process' umask never decides a mode that
 //! a caller asked for by [`set_mode`].
+
+mod regular;
 
 use std::ffi::{OsStr, OsString};
 use std::mem::MaybeUninit;
@@ -16,6 +18,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+pub use regular::{open_regular, read_at_most, read_regular, read_regular_at};
 pub use rustix::fs::OFlags;
 
 use crate::SyscallError;

@@ -98,10 +98,10 @@ fn unmounted(naming: Naming) {
         ("/nothing", None),
         ("/", None),
     ] {
-        let found = ch_rootfs::read_file(&fixture.storage, &layers, Path::new(path)).unwrap();
+        let found = ch_rootfs::read_file(&fixture.storage, &layers, Path::new(path), 100).unwrap();
         assert_eq!(found.as_deref(), want.map(str::as_bytes), "{path}");
     }
-    let nothing = ch_rootfs::read_file(&fixture.storage, &[], Path::new("/etc/x"));
+    let nothing = ch_rootfs::read_file(&fixture.storage, &[], Path::new("/etc/x"), 100);
     assert_eq!(nothing.unwrap(), None);
 }
 

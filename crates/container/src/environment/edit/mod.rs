@@ -1,12 +1,18 @@
 //! `--set-env` and `--unset-env` of `ch-run`.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
+use ch_linux::file::read_at_most;
+
 use super::{Glob, set, set_all, value};
 use crate::spec::Variables;
+
+/// Most bytes of a file of variables; the kernel takes less.
+pub(super) const LARGEST: u64 = 16 << 20;
 
 /// What ends an assignment in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +49,7 @@ pub enum EnvironmentError {
         /// File and line, or the argument.
         place: String,
     },
-    /// A file that can't be read.
+    /// A file that can't be read, or is too large.
     #[error("can't open: {}: {}", path.display(), reason(cause))]
     Open {
         /// The file.
@@ -74,7 +80,8 @@ impl Edit {
             return parse(argument.as_bytes(), place).map(|one| Self::Set(vec![one]));
         }
         let path = Path::new(argument);
-        let content = std::fs::read(path).map_err(|cause| EnvironmentError::Open {
+        let content = File::open(path).and_then(|file| read_at_most(file, LARGEST));
+        let content = content.map_err(|cause| EnvironmentError::Open {
             path: path.to_owned(),
             cause,
         })?;
