@@ -66,6 +66,8 @@ fn not_regular() -> io::Error {
 /// Without the call and its path.
 fn kernel_words(error: SyscallError) -> io::Error {
     match error.errno() {
+        // A socket, or a device that is not there.
+        Some(rustix::io::Errno::NXIO) => not_regular(),
         Some(errno) => errno.into(),
         None => error.into(),
     }
@@ -91,6 +93,7 @@ mod tests {
         make_symlink_at("/dev/zero", &fd, "zero").unwrap();
         make_symlink_at("text", &fd, "link").unwrap();
         std::fs::create_dir(at("directory")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
         let rows = [
             ("text", Ok(2), Ok(2)),
             ("limit", Ok(1 << 20), Ok(1 << 20)),
@@ -99,6 +102,11 @@ mod tests {
             ("zero", Err("not a regular file"), Err("not a regular file")),
             (
                 "directory",
+                Err("not a regular file"),
+                Err("not a regular file"),
+            ),
+            (
+                "socket",
                 Err("not a regular file"),
                 Err("not a regular file"),
             ),

@@ -1,9 +1,9 @@
 //! The configuration that an exported image carries in its own `ch` directory.
 
-use std::io::Read;
+use std::io::ErrorKind;
 
-use ch_linux::file;
 use ch_linux::tree::{Directory, Kind};
+use ch_linux::{SyscallError, file};
 use ch_oci::{History, ImageConfig, Platform};
 use serde_json::{Map, Value};
 
@@ -45,15 +45,27 @@ pub(super) fn take(files: &Directory) -> Result<Option<ImageConfig>, ImportError
     Ok(found)
 }
 
+/// What `name` says, if it is one of our files: regular, and not larger than ours are.
 fn text(directory: &Directory, name: &str) -> Result<Option<Vec<u8>>, ImportError> {
-    let Some(file) = directory.try_file(name).map_err(ImportError::Layer)? else {
-        return Ok(None);
-    };
-    let mut text = Vec::new();
-    file.take(LARGEST)
-        .read_to_end(&mut text)
-        .map_err(|error| ImportError::Layer(ch_linux::SyscallError::new("read", name, error)))?;
-    Ok(Some(text))
+    own_text(directory, name, LARGEST).map_err(ImportError::Layer)
+}
+
+/// What the file `name` of an image holds; `None` if there is none, or something that we do not write.
+pub(super) fn own_text(
+    directory: &Directory,
+    name: &str,
+    most: u64,
+) -> Result<Option<Vec<u8>>, SyscallError> {
+    match file::read_regular_at(directory, name, most) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::InvalidInput => Ok(None),
+            _ => {
+                let path = directory.path().join(name);
+                Err(SyscallError::new("open", format!("{path:?}"), error))
+            }
+        },
+    }
 }
 
 fn parse(path: &'static str, text: &[u8]) -> Result<ImageConfig, ImportError> {
@@ -67,7 +79,8 @@ fn remove(files: &Directory, directory: &Directory) -> Result<(), ch_linux::Sysc
         file::status(directory)?.modified,
     );
     for name in [CONFIG, METADATA, PULLED, ENVIRONMENT] {
-        if directory.try_attributes_of(name)?.is_some() {
+        let found = directory.try_attributes_of(name)?;
+        if found.is_some_and(|found| found.kind == Kind::File) {
             directory.remove_file(name)?;
         }
     }

@@ -10,13 +10,18 @@ use ch_linux::{SyscallError, in_root, xattr};
 use ch_ownership::{Kept, OWNERS_FILE, Owner, Owners, Place, kept_form};
 use ch_storage::LayerDraft;
 
+use super::config;
+
+/// Largest owners file that is read: a line or two for each of a million files.
+const LARGEST: u64 = 256 << 20;
+
 /// Gives the objects of the layer what is said of them, and takes the file out. One that makes no
 /// sense is a file of the image like any other, and so is one without our config beside it.
 pub(super) fn restore(layer: &LayerDraft) -> Result<(), SyscallError> {
     let Some(directory) = ours(&layer.files)? else {
         return Ok(());
     };
-    let Some(text) = directory.try_read(OWNERS_FILE)? else {
+    let Some(text) = config::own_text(&directory, OWNERS_FILE, LARGEST)? else {
         return Ok(());
     };
     let Ok(owners) = Owners::read(&text[..]) else {

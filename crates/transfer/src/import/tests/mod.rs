@@ -230,6 +230,30 @@ fn owners_of_links_lose_the_top_directory_too() {
 }
 
 #[test]
+fn what_is_no_regular_file_is_not_our_configuration() {
+    let place = Place::new();
+    let root = place.directory.path().join("root");
+    fs::create_dir_all(root.join("ch")).unwrap();
+    fs::create_dir(root.join("usr")).unwrap();
+    let ch = ch_linux::file::open_directory(&root.join("ch")).unwrap();
+    for name in ["config.json", "owners"] {
+        ch_linux::file::make_fifo_at(&ch, name, 0o644).unwrap();
+    }
+    symlink("/etc/passwd", root.join("ch/metadata.json")).unwrap();
+    fs::write(root.join("ch/environment"), "A=1\n").unwrap();
+    let archive = place.directory.path().join("a.tar");
+    tar(&root, &archive, &["."]);
+    let (found, lines) = imported(&place, Source::Path(archive));
+    let found = found.unwrap_or_else(|| panic!("{lines:?}"));
+    let config = ImageConfig::parse(&found.record.config).unwrap();
+    assert_eq!(config.config.env.unwrap(), ["A=1"]);
+    let left = fs::read_dir(place.files("app", 0).join("ch")).unwrap();
+    let mut names: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["config.json", "metadata.json", "owners"]);
+}
+
+#[test]
 fn configuration_inside_is_used_and_left_out() {
     let place = Place::new();
     let root = place.directory.path().join("root");
