@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ch_linux::file::{self, Kind, OFlags};
+use ch_linux::file::{self, Kind, OFlags, Time};
 use ch_linux::{SyscallError, in_root, xattr};
 
 use crate::stack::{self, Found, Stack};
@@ -60,12 +60,25 @@ pub fn settle(
     for link in &unpacked.lower_links {
         copy_lower(files, link, below)?;
     }
+    let top = || Place::root(files, below).map_err(adjust(Path::new("")));
+    let mut place = top()?;
     for path in &unpacked.whiteout_parents {
-        unpacked.whiteouts -= drop_ghosts(files, path, below).map_err(adjust(path))?;
+        place.go(path).map_err(adjust(path))?;
+        if !(path.as_os_str().is_empty() || place.shows_through()) {
+            unpacked.whiteouts -= drop_ghosts(files, path).map_err(adjust(path))?;
+        }
+    }
+    let mut place = top()?;
+    let mut left_out = Vec::new();
+    for path in &unpacked.implied {
+        place.go(path).map_err(adjust(path))?;
+        if let Some(directory) = place.lower.first() {
+            left_out.push(Lower::of(path, directory).map_err(adjust(path))?);
+        }
     }
     // Last, and the deepest first: the work above changes times of directories.
-    for path in unpacked.implied.iter().rev() {
-        take_attributes(files, path, below).map_err(adjust(path))?;
+    for lower in left_out.iter().rev() {
+        lower.give(files).map_err(adjust(lower.path))?;
     }
     Ok(())
 }
@@ -104,7 +117,9 @@ fn copy_file(files: BorrowedFd<'_>, link: &LowerLink, found: &Found) -> Result<(
         );
         copied.map_err(|error| SyscallError::new("copy_file_range", "", error))?;
     }
-    copy_attributes(&original, &copy)?;
+    for (name, value) in remembered(&original)? {
+        xattr::set(&copy, &name, &value)?;
+    }
     file::set_mode(&copy, found.status.mode)?;
     file::set_modified(&copy, found.status.modified)?;
     file::set_modified(&directory, before)
@@ -116,10 +131,7 @@ fn duplicate(error: io::Error) -> SyscallError {
 
 /// Drops the whiteouts in a directory that no lower layer has, or through which nothing shows; says
 /// how many there were.
-fn drop_ghosts(files: BorrowedFd<'_>, path: &Path, below: &Stack<'_>) -> Result<u64, SyscallError> {
-    if path.as_os_str().is_empty() || shows_through(files, path, below)? {
-        return Ok(0);
-    }
+fn drop_ghosts(files: BorrowedFd<'_>, path: &Path) -> Result<u64, SyscallError> {
     let Some(directory) = stack::try_directory(files, path)? else {
         return Ok(0);
     };
@@ -138,31 +150,6 @@ fn drop_ghosts(files: BorrowedFd<'_>, path: &Path, below: &Stack<'_>) -> Result<
     Ok(dropped)
 }
 
-/// Whether lower layers have a directory at `path` that this layer does not hide.
-fn shows_through(
-    files: BorrowedFd<'_>,
-    path: &Path,
-    below: &Stack<'_>,
-) -> Result<bool, SyscallError> {
-    if is_hidden(files, path)? {
-        return Ok(false);
-    }
-    Ok(below
-        .find(path)?
-        .is_some_and(|found| found.status.kind == Kind::Directory))
-}
-
-/// Whether this layer hides what lower layers have in the directory `path`.
-fn is_hidden(files: BorrowedFd<'_>, path: &Path) -> Result<bool, SyscallError> {
-    for path in path.ancestors() {
-        match stack::try_directory(files, path)? {
-            Some(directory) if !stack::is_opaque(&directory)? => {}
-            _ => return Ok(true),
-        }
-    }
-    Ok(false)
-}
-
 fn is_whiteout(directory: &OwnedFd, name: &OsString) -> Result<bool, SyscallError> {
     let status = file::status_at(directory, name)?;
     if status.kind != Kind::File || status.size != 0 {
@@ -172,41 +159,113 @@ fn is_whiteout(directory: &OwnedFd, name: &OsString) -> Result<bool, SyscallErro
     Ok(xattr::get(file, WHITEOUT)?.is_some())
 }
 
-/// Gives a directory that the archive left out the attributes of the lower one.
-fn take_attributes(
-    files: BorrowedFd<'_>,
-    path: &Path,
-    below: &Stack<'_>,
-) -> Result<(), SyscallError> {
-    if is_hidden(files, path.parent().unwrap_or(Path::new("")))? {
-        return Ok(());
-    }
-    let Some(found) = below.find(path)? else {
-        return Ok(());
-    };
-    if found.status.kind != Kind::Directory {
-        return Ok(());
-    }
-    let lower = file::open_directory_at(&found.parent, last(path))?;
-    let directory = in_root::open(files, path, OFlags::RDONLY | OFlags::DIRECTORY)?;
-    copy_attributes(&lower, &directory)?;
-    file::set_mode(&directory, found.status.mode)?;
-    file::set_modified(&directory, found.status.modified)
+/// What a directory that the archive left out takes from the lower one.
+struct Lower<'a> {
+    path: &'a Path,
+    directory: Remembered,
+    mode: u32,
+    modified: Time,
 }
 
-/// Copies what is remembered of an object, but not what steers overlayfs.
-fn copy_attributes(original: &OwnedFd, copy: &OwnedFd) -> Result<(), SyscallError> {
-    for name in xattr::names(original)? {
+impl<'a> Lower<'a> {
+    fn of(path: &'a Path, directory: &OwnedFd) -> Result<Self, SyscallError> {
+        let status = file::status(directory)?;
+        Ok(Self {
+            path,
+            directory: remembered(directory)?,
+            mode: status.mode,
+            modified: status.modified,
+        })
+    }
+
+    fn give(&self, files: BorrowedFd<'_>) -> Result<(), SyscallError> {
+        let directory = in_root::open(files, self.path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        for (name, value) in &self.directory {
+            xattr::set(&directory, name, value)?;
+        }
+        file::set_mode(&directory, self.mode)?;
+        file::set_modified(&directory, self.modified)
+    }
+}
+
+/// A directory that this layer and those below it may have.
+///
+/// It goes down, and back to the root for what is elsewhere: an archive that names one file below a thousand
+/// directories tells of each of them, and to look for every one from the root would take the square of that.
+struct Place<'a> {
+    files: BorrowedFd<'a>,
+    below: &'a Stack<'a>,
+    path: PathBuf,
+    /// This layer's, as long as something shows through it.
+    own: OwnedFd,
+    /// Those of lower layers that are merged here, top first, unless this layer hides them further up.
+    lower: Vec<OwnedFd>,
+    /// Whether this layer hides what is in them.
+    is_opaque: bool,
+}
+
+impl<'a> Place<'a> {
+    fn root(files: BorrowedFd<'a>, below: &'a Stack<'a>) -> Result<Self, SyscallError> {
+        let own = file::open_directory_at(files, ".")?;
+        Ok(Self {
+            files,
+            below,
+            path: PathBuf::new(),
+            is_opaque: stack::is_opaque(&own)?,
+            lower: below.roots()?,
+            own,
+        })
+    }
+
+    fn go(&mut self, path: &Path) -> Result<(), SyscallError> {
+        if !path.starts_with(&self.path) {
+            *self = Self::root(self.files, self.below)?;
+        }
+        for name in path.strip_prefix(&self.path).unwrap_or(path) {
+            self.enter(name)?;
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, name: &OsStr) -> Result<(), SyscallError> {
+        self.path.push(name);
+        if !self.shows_through() {
+            self.lower.clear();
+            return Ok(());
+        }
+        self.lower = stack::enter(&self.lower, name)?;
+        match stack::try_directory(&self.own, Path::new(name))? {
+            Some(own) => {
+                self.is_opaque = stack::is_opaque(&own)?;
+                self.own = own;
+            }
+            None => self.is_opaque = true,
+        }
+        Ok(())
+    }
+
+    /// Whether lower layers have a directory here that this layer does not hide.
+    fn shows_through(&self) -> bool {
+        !self.is_opaque && !self.lower.is_empty()
+    }
+}
+
+/// Names and values of what is remembered of an object, without what steers overlayfs.
+type Remembered = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn remembered(object: &OwnedFd) -> Result<Remembered, SyscallError> {
+    let mut found = Remembered::new();
+    for name in xattr::names(object)? {
         let steers =
             name.starts_with(b"user.overlay.") && !name.starts_with(b"user.overlay.overlay.");
         if steers || !name.starts_with(b"user.") {
             continue;
         }
-        if let Some(value) = xattr::get(original, &name)? {
-            xattr::set(copy, &name, &value)?;
+        if let Some(value) = xattr::get(object, &name)? {
+            found.push((name, value));
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 fn open_parent(files: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, SyscallError> {

@@ -39,8 +39,8 @@ impl<'a> Stack<'a> {
         Self::new(std::iter::once(top).chain(self.layers.iter().copied()))
     }
 
-    /// What shows at `path`, which is relative, clean and not empty. No link is followed.
-    pub fn find(&self, path: &Path) -> Result<Option<Found>, SyscallError> {
+    /// The directories that are merged as the root.
+    pub(crate) fn roots(&self) -> Result<Vec<OwnedFd>, SyscallError> {
         let mut visible = Vec::new();
         for layer in &self.layers {
             let root = file::open_directory_at(layer, ".")?;
@@ -50,6 +50,12 @@ impl<'a> Stack<'a> {
                 break;
             }
         }
+        Ok(visible)
+    }
+
+    /// What shows at `path`, which is relative, clean and not empty. No link is followed.
+    pub fn find(&self, path: &Path) -> Result<Option<Found>, SyscallError> {
+        let mut visible = self.roots()?;
         let components: Vec<&[u8]> = path
             .as_os_str()
             .as_bytes()
@@ -66,7 +72,7 @@ impl<'a> Stack<'a> {
 }
 
 /// The directories that are merged as `name`.
-fn enter(visible: &[OwnedFd], name: &OsStr) -> Result<Vec<OwnedFd>, SyscallError> {
+pub(crate) fn enter(visible: &[OwnedFd], name: &OsStr) -> Result<Vec<OwnedFd>, SyscallError> {
     let mut merged = Vec::new();
     for directory in visible {
         let Some(status) = file::try_status_at(directory, name)? else {

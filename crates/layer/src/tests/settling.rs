@@ -6,8 +6,8 @@ use super::archive::{Archive, Entry, directory, file, hard_link, symlink};
 use super::{Layer, list, unindent};
 use crate::{SettleError, Stack, settle};
 
-/// Unpacks layers, the lowest first, each settled on those below; gives the top one's listing.
-fn stacked(archives: Vec<Vec<Entry>>) -> Result<String, SettleError> {
+/// Unpacks layers, the lowest first, each settled on those below.
+fn layers(archives: Vec<Vec<Entry>>) -> Result<Vec<Layer>, SettleError> {
     let mut below: Vec<Layer> = Vec::new();
     for archive in archives {
         let layer = Layer::new();
@@ -17,7 +17,12 @@ fn stacked(archives: Vec<Vec<Entry>>) -> Result<String, SettleError> {
         settle(layer.open().as_fd(), &mut unpacked, &stack)?;
         below.push(layer);
     }
-    Ok(list(below.last().unwrap()))
+    Ok(below)
+}
+
+/// The top one's listing.
+fn stacked(archives: Vec<Vec<Entry>>) -> Result<String, SettleError> {
+    layers(archives).map(|layers| list(layers.last().unwrap()))
 }
 
 fn settled() -> Vec<(&'static str, Vec<Vec<Entry>>, &'static str)> {
@@ -197,6 +202,13 @@ fn layers_take_from_those_below_what_they_leave_out() {
         "layers.md 10.4 after unpacking: {} vectors",
         settled().len()
     );
+}
+
+#[test]
+fn deep_directories_that_are_left_out_are_not_looked_for_one_by_one() {
+    let deep = "d/".repeat(999);
+    let one = |name: &str| vec![file(format!("{deep}{name}"), "")];
+    layers(vec![one("x"), one("y"), one(".wh.x")]).unwrap();
 }
 
 #[test]
