@@ -10,7 +10,6 @@ pub(super) struct Pattern {
     /// The file whose image is meant, where there is no wildcard.
     record: Option<String>,
     glob: Vec<char>,
-    stages: Vec<char>,
 }
 
 impl Pattern {
@@ -22,7 +21,6 @@ impl Pattern {
         let form = text.replace('/', "%").replace(':', "+");
         Self {
             record: reference.as_ref().map(record_name),
-            stages: format!("{form}_stage[0-9]*").chars().collect(),
             glob: form.chars().collect(),
         }
     }
@@ -37,13 +35,24 @@ impl Pattern {
     }
 
     fn matches_either(&self, record: &str, form: &str) -> bool {
-        let form: Vec<char> = form.chars().collect();
+        let chars: Vec<char> = form.chars().collect();
         let itself = match &self.record {
             Some(wanted) => wanted == record,
-            None => matches(&self.glob, &form),
+            None => matches(&self.glob, &chars),
         };
-        itself || matches(&self.stages, &form)
+        itself || owners_of_stage(form).any(|owner| matches(&self.glob, &owner))
     }
+}
+
+/// Every name that `form` can be a stage of: what stands before `_stage` and a digit.
+///
+/// The suffix is no part of the glob: a bracket that the user never closed would end in the one of `[0-9]`.
+fn owners_of_stage(form: &str) -> impl Iterator<Item = Vec<char>> {
+    const SUFFIX: &str = "_stage";
+    let places = form.match_indices(SUFFIX);
+    places
+        .filter(|(at, _)| form[at + SUFFIX.len()..].starts_with(|it: char| it.is_ascii_digit()))
+        .map(|(at, _)| form[..at].chars().collect())
 }
 
 /// `*`, `?`, `[abc]`, `[!a-z]`; a bracket that is never closed stands for itself. No recursion: a star is the only
@@ -166,6 +175,20 @@ mod tests {
             let found = Pattern::new(pattern).matches_record(record);
             assert_eq!(found, expected, "{pattern} {record}");
         }
+    }
+
+    #[test]
+    fn bracket_that_is_never_closed_leaves_stages_alone() {
+        for name in ["x_stage1", "x", "xs", "xa", "x0", "x9", "x[_stage0"] {
+            for pattern in ["x[", "[", "x[!", "*[", "x[_stage"] {
+                let found = Pattern::new(pattern).matches_record(name);
+                let expected = name == "x[_stage0" && matches!(pattern, "x[" | "*[");
+                assert_eq!(found, expected, "{pattern} {name}");
+            }
+        }
+        assert!(Pattern::new("[fg]oo").matches_record("foo_stage1"));
+        assert!(Pattern::new("foo_stage*").matches_record("foo_stage1_stage0"));
+        assert!(Pattern::new("foo_stage1").matches_record("foo_stage1_stage0"));
     }
 
     #[test]
