@@ -112,6 +112,9 @@ pub enum Problem {
     /// Something else stands where `WORKDIR` wants a directory.
     #[error("WORKDIR: not a directory: {0}")]
     NotADirectory(String),
+    /// Symbolic links of the image on the way of `WORKDIR` lead in a circle.
+    #[error("WORKDIR: too many levels of symbolic links: {0}")]
+    TooManyLinks(String),
     /// A command ended with another status than 0.
     #[error("build failed: RUN command exited with {0}")]
     Exited(u8),

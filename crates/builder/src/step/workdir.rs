@@ -34,6 +34,9 @@ pub(crate) fn make(root: impl AsFd, path: &str, owner: Ids) -> Result<Learned, P
         Err(CopyError::NotADirectory(place)) => {
             return Err(Problem::NotADirectory(place.display().to_string()));
         }
+        Err(CopyError::TooManyLinks(place)) => {
+            return Err(Problem::TooManyLinks(place.display().to_string()));
+        }
         resolved => resolved.map_err(Problem::WorkingDirectory)?,
     };
     let mut learned = Learned::default();
@@ -64,6 +67,17 @@ mod tests {
             assert_eq!(error.to_string(), "WORKDIR: not a directory: /f", "{path}");
             assert!(std::error::Error::source(&error).is_none(), "{path}");
         }
+    }
+
+    #[test]
+    fn a_circle_of_links_is_no_error_of_copy() {
+        let root = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("round", root.path().join("round")).unwrap();
+        let opened = std::fs::File::open(root.path()).unwrap();
+        let error = make(&opened, "/round/x", Ids::default()).unwrap_err();
+        let expected = "WORKDIR: too many levels of symbolic links: /round/x";
+        assert_eq!(error.to_string(), expected);
+        assert!(std::error::Error::source(&error).is_none());
     }
 
     #[test]
