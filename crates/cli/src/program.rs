@@ -5,6 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
+use ch_linux::process::set_file_mode_mask;
+
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::terminal::{Settings, Terminal};
@@ -30,15 +32,20 @@ impl Program {
     }
 }
 
+/// What is taken away from the modes of files that the programs make for themselves. A stricter one of the caller would
+/// make directories that even their owner can't use.
+const FILE_MODE_MASK: u32 = 0o022;
+
 /// Runs the program that was asked for.
 pub(crate) fn main() -> ExitCode {
     let mut arguments = env::args_os();
     let program = Program::of(&arguments.next().unwrap_or_default());
     let arguments: Vec<OsString> = arguments.collect();
     let environment = Environment::of_process();
+    let inherited_mask = set_file_mode_mask(FILE_MODE_MASK);
     match program {
         Program::Image => command::main(&arguments, environment),
-        Program::Run => run::main(&arguments, environment),
+        Program::Run => run::main(&arguments, environment, inherited_mask),
         Program::Convert => {
             let terminal = Terminal::on_standard_error(&Settings::default());
             terminal.fail(&Failure::not_yet("ch-convert"))

@@ -33,6 +33,8 @@ pub struct InPlace {
     pub accounts: Option<Accounts>,
     /// Whether the image can be written to, so that missing places of mounts are made in it.
     pub writable: bool,
+    /// What is taken away from the modes of files that the command makes.
+    pub file_mode_mask: u32,
     /// Root emulation.
     pub emulation: ch_emulation::Mode,
 }
@@ -90,6 +92,7 @@ pub fn exec(
         directory: spec.directory.clone(),
         cause: error.into(),
     })?;
+    process::set_file_mode_mask(spec.file_mode_mask);
     signal::restore_pipe();
     emulate(spec.emulation)?;
     Err(program::execute(&spec.command, &variables).into())

@@ -288,9 +288,9 @@ pub fn wait_readable(
         .collect())
 }
 
-/// Sets the bits that are taken away from the modes of new files.
-pub fn set_file_mode_mask(mask: u32) {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
+/// Sets the bits that are taken away from the modes of new files; says what they were.
+pub fn set_file_mode_mask(mask: u32) -> u32 {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask)).as_raw_mode()
 }
 
 /// Changes the working directory to `path`.

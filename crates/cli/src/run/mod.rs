@@ -36,8 +36,12 @@ const NOT_EXECUTED: u8 = 49;
 /// The lease on an image's layers is left open in the command at this number or above.
 const LEASE_DESCRIPTOR: i32 = 1000;
 
-/// Runs `ch-run` with `arguments` (without the program's name).
-pub(crate) fn main(arguments: &[OsString], environment: Environment) -> ExitCode {
+/// Runs `ch-run` with `arguments` (without the program's name); `file_mode_mask` is its caller's.
+pub(crate) fn main(
+    arguments: &[OsString],
+    environment: Environment,
+    file_mode_mask: u32,
+) -> ExitCode {
     if ch_container::is_privileged_executable() {
         let message = "ch-run must not be installed setuid or setcap";
         return terminal(&Options::default(), &environment)
@@ -58,7 +62,7 @@ pub(crate) fn main(arguments: &[OsString], environment: Environment) -> ExitCode
         Ok(Request::Run(options)) => {
             let terminal = Arc::new(terminal(&options, &environment));
             terminal.listen(&environment);
-            let Err(failure) = run(&options, &environment, &terminal);
+            let Err(failure) = run(&options, &environment, file_mode_mask, &terminal);
             terminal.fail(&failure.with_default_status(FAILED))
         }
         Err(failure) => terminal(&plain, &environment).fail(&failure),
@@ -91,6 +95,7 @@ fn output(text: String, environment: &Environment) -> ExitCode {
 fn run(
     options: &Options,
     environment: &Environment,
+    file_mode_mask: u32,
     terminal: &Arc<Terminal>,
 ) -> Result<Infallible, Failure> {
     environment::check_engine(environment)?;
@@ -119,6 +124,7 @@ fn run(
         config: image.config()?,
         caller,
         inside,
+        file_mode_mask,
     };
     let spec = wishes.spec()?;
     report::plan(&image, &spec, inside, terminal);

@@ -1,6 +1,6 @@
 //! Depths, sizes and numbers that are larger than usual, or smaller.
 
-use ch_test_support::TestEnv;
+use ch_test_support::{TestEnv, small_root};
 
 use crate::{empty, with_base};
 
@@ -95,6 +95,27 @@ fn too_few_open_files_are_the_reason_that_is_told() {
             .complains("Too many open files")
             .complains(&format!("hint: this process may have {number} files open"));
         assert!(!refused.stderr.contains("not found"), "{refused}");
+    }
+}
+
+#[test]
+fn masks_of_modes_are_the_commands_of_ch_run_and_nobody_elses() {
+    for mask in ["777", "222", "277"] {
+        let env = empty();
+        small_root(&env.path("root"));
+        env.write(
+            "context/Dockerfile",
+            "FROM base\nCOPY file /new/\nRUN umask\n",
+        );
+        env.write("context/file", "content");
+        let run = |command: &str| env.run("sh", ["-c", &format!("umask {mask}; {command}")]);
+        run("../bin/ch-image import root base").success();
+        run("../bin/ch-image build -t app context")
+            .success()
+            .prints("0022\n");
+        run("../bin/ch-run app -- sh -c 'cat /new/file; umask'")
+            .success()
+            .prints(&format!("content0{mask}\n"));
     }
 }
 

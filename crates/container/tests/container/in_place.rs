@@ -78,6 +78,7 @@ fn ch_run(invocation: Invocation) -> ExitCode {
         },
         mounts: parse_binds(&values("bind")).expect("valid binds"),
         tmp: None,
+        file_mode_mask: 0o022,
         accounts: Some(Accounts::look_up(inside.uid, inside.gid, sources)),
         writable: !values("write").is_empty(),
         emulation: Mode::None,

@@ -25,6 +25,8 @@ pub(super) struct Wishes<'a> {
     pub(super) caller: Identity,
     /// Who the command is to be.
     pub(super) inside: Identity,
+    /// What the caller takes away from the modes of new files.
+    pub(super) file_mode_mask: u32,
 }
 
 impl Wishes<'_> {
@@ -48,6 +50,7 @@ impl Wishes<'_> {
             }),
             accounts: (!options.no_passwd).then(|| self.accounts()),
             writable: options.write,
+            file_mode_mask: self.file_mode_mask,
             emulation: if options.seccomp {
                 Mode::Seccomp
             } else {

@@ -18,6 +18,7 @@ fn spec(options: &Options, config: Option<&str>) -> Result<InPlace, Failure> {
         config: config.map(|text| ImageConfig::parse(text.as_bytes()).unwrap()),
         caller: me,
         inside: me,
+        file_mode_mask: 0o022,
     }
     .spec()
 }
