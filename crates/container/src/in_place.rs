@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use ch_linux::namespace::{self, Identity};
-use ch_linux::{process, signal};
+use ch_linux::process;
+use ch_linux::signal::{self, Signal};
 
 use crate::account::Accounts;
 use crate::command::emulate;
@@ -92,8 +93,11 @@ pub fn exec(
         directory: spec.directory.clone(),
         cause: error.into(),
     })?;
-    process::set_file_mode_mask(spec.file_mode_mask);
-    signal::restore_pipe();
     emulate(spec.emulation)?;
-    Err(program::execute(&spec.command, &variables).into())
+    process::set_file_mode_mask(spec.file_mode_mask);
+    signal::restore_inherited();
+    let error = program::execute(&spec.command, &variables);
+    // Or the report of the error might end this process.
+    signal::ignore(Signal::FILE_SIZE);
+    Err(error.into())
 }

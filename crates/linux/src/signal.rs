@@ -145,42 +145,49 @@ pub fn reset_all() {
     unblock_all();
 }
 
-/// Whether `SIGPIPE` was ignored when this program was started.
-static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+/// Signals that Rust's start-up code or one of our programs ignores, though its caller may not.
+const CHANGED: [Signal; 2] = [Signal::PIPE, Signal::FILE_SIZE];
+/// Whether each of [`CHANGED`] was ignored when this program was started.
+static WERE_IGNORED: [AtomicBool; CHANGED.len()] =
+    [const { AtomicBool::new(false) }; CHANGED.len()];
 
 /// Runs before Rust's start-up code, which makes the process ignore `SIGPIPE`.
 #[used]
 #[expect(
     unsafe_code,
-    reason = "a constructor is the only place that sees the caller's disposition"
+    reason = "a constructor is the only place that sees the caller's dispositions"
 )]
 // SAFETY: the C library calls it once, before `main`, in the only thread; it touches nothing of Rust's
 // runtime.
 #[unsafe(link_section = ".init_array")]
-static REMEMBER_PIPE: extern "C" fn() = remember_pipe;
+static REMEMBER: extern "C" fn() = remember;
 
-extern "C" fn remember_pipe() {
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    #[expect(unsafe_code, reason = "sigaction(2) is in no safe wrapper")]
-    // SAFETY: only asks; all zeroes is a valid `sigaction`, should the call fail.
-    let handler = unsafe {
-        libc::sigaction(libc::SIGPIPE, std::ptr::null(), action.as_mut_ptr());
-        action.assume_init().sa_sigaction
-    };
-    PIPE_WAS_IGNORED.store(handler == libc::SIG_IGN, Ordering::Relaxed);
+extern "C" fn remember() {
+    for (signal, was_ignored) in CHANGED.iter().zip(&WERE_IGNORED) {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        #[expect(unsafe_code, reason = "sigaction(2) is in no safe wrapper")]
+        // SAFETY: only asks; all zeroes is a valid `sigaction`, should the call fail.
+        let handler = unsafe {
+            libc::sigaction(signal.0, std::ptr::null(), action.as_mut_ptr());
+            action.assume_init().sa_sigaction
+        };
+        was_ignored.store(handler == libc::SIG_IGN, Ordering::Relaxed);
+    }
 }
 
-/// Gives `SIGPIPE` the effect that this program's caller had chosen.
-pub fn restore_pipe() {
-    let ignored = PIPE_WAS_IGNORED.load(Ordering::Relaxed);
-    set_disposition(
-        libc::SIGPIPE,
-        if ignored {
-            libc::SIG_IGN
-        } else {
-            libc::SIG_DFL
-        },
-    );
+/// Gives `SIGPIPE` and `SIGXFSZ` the effects that this program's caller had chosen.
+pub fn restore_inherited() {
+    for (signal, was_ignored) in CHANGED.iter().zip(&WERE_IGNORED) {
+        let ignored = was_ignored.load(Ordering::Relaxed);
+        set_disposition(
+            signal.0,
+            if ignored {
+                libc::SIG_IGN
+            } else {
+                libc::SIG_DFL
+            },
+        );
+    }
 }
 
 /// Ends this process by `signal`, so that its parent sees how it ended; if the signal does not end it,

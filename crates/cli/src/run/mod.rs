@@ -21,6 +21,7 @@ use std::sync::Arc;
 use ch_container::{InPlaceError, InPlaceNotice, SetUpError};
 use ch_linux::limits;
 use ch_linux::namespace::Identity;
+use ch_linux::signal::{self, Signal};
 use ch_storage::Storage;
 
 use crate::command::storage_location;
@@ -42,6 +43,8 @@ pub(crate) fn main(
     environment: Environment,
     file_mode_mask: u32,
 ) -> ExitCode {
+    // A file that may not grow is then an error with a text.
+    signal::ignore(Signal::FILE_SIZE);
     if ch_container::is_privileged_executable() {
         let message = "ch-run must not be installed setuid or setcap";
         return terminal(&Options::default(), &environment)

@@ -9,6 +9,8 @@ use crate::{empty, with_base};
 const DEEP: usize = 990;
 /// What `mkdir` takes at once.
 const PART: usize = 495;
+/// `SIGXFSZ`, number 25, in a set of signals.
+const XFSZ: u64 = 1 << 24;
 
 /// Makes directories in one another below `name`, and a file in the deepest.
 fn plant_deep(env: &TestEnv, name: &str) {
@@ -95,6 +97,24 @@ fn too_few_open_files_are_the_reason_that_is_told() {
             .complains("Too many open files")
             .complains(&format!("hint: this process may have {number} files open"));
         assert!(!refused.stderr.contains("not found"), "{refused}");
+    }
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_an_error_of_ch_run_too() {
+    let env = with_base();
+    let run = |command: &str| env.run("sh", ["-c", command]);
+    run("ulimit -f 0; ../bin/ch-run base -- true")
+        .exits(31)
+        .complains("File too large\n");
+    for (before, expected) in [("true", false), ("trap '' XFSZ", true)] {
+        let status = run(&format!(
+            "{before}; ../bin/ch-run base -- cat /proc/self/status"
+        ));
+        let status = status.success().stdout;
+        let ignored = status.lines().find_map(|it| it.strip_prefix("SigIgn:\t"));
+        let ignored = u64::from_str_radix(ignored.unwrap(), 16).unwrap();
+        assert_eq!(ignored & XFSZ != 0, expected, "{before}");
     }
 }
 
