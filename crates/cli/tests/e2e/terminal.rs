@@ -339,23 +339,6 @@ fn on_a_terminal(env: &TestEnv, session: &str) -> (Child, ChildStdin, ChildStdou
 }
 
 #[test]
-fn layer_that_has_come_is_shown_as_being_unpacked() {
-    let registry = Registry::start();
-    let mut env = using(&registry);
-    put_debian(&registry, &env);
-    env.set("TERM", "xterm");
-    env.set("SHELL", "/bin/sh");
-    let session = format!("{}/bin/ch-image pull debian:bookworm", env.root().display());
-    let (mut script, _keyboard, mut screen) = on_a_terminal(&env, &session);
-    let mut seen = String::new();
-    screen.read_to_string(&mut seen).unwrap();
-    assert!(script.wait().unwrap().success(), "{seen}");
-    let (before, after) = seen.split_once(": unpacking").expect("it is shown");
-    assert!(before.contains("MiB/s"), "{seen:?}");
-    assert!(!after.contains("MiB/s"), "{seen:?}");
-}
-
-#[test]
 fn nothing_is_drawn_after_the_error_of_an_interrupted_command() {
     let registry = Registry::start();
     let mut env = using(&registry);

@@ -11,6 +11,7 @@ use ch_registry::{Client, Retries};
 use ch_test_support::{Registry, listing};
 
 use super::*;
+use crate::LayerEvent;
 use crate::tests::{Lines, Place, full_text, reference};
 use image::{Directory, File, HardLink, Image, archive, stored_blob};
 
@@ -297,6 +298,25 @@ fn wrong_sizes_are_refused_wherever_the_bytes_are() {
     );
     assert_eq!(said("right").as_deref(), Some("done"));
     assert_eq!(said("wrong").as_deref(), Some(&*expected), "here");
+}
+
+#[test]
+fn layer_that_has_come_is_told_to_be_unpacked_until_it_is_here() {
+    let (registry, place) = (Registry::start(), Place::new());
+    small().put(&registry, "app");
+    let told = std::sync::Mutex::new(Vec::new());
+    let listen = |event: Event| {
+        let name = match event {
+            Event::Layer(_, LayerEvent::Progress { done, total }) if done == total => "all",
+            Event::Layer(_, LayerEvent::Unpacking) => "unpacking",
+            Event::Layer(_, LayerEvent::Downloaded { .. }) => "here",
+            _ => return,
+        };
+        told.lock().unwrap().push(name);
+    };
+    let (storage, options) = (place.storage(), options(&registry));
+    pull(&storage, &client(), &reference("app"), &options, &listen).unwrap();
+    assert_eq!(*told.lock().unwrap(), ["all", "unpacking", "here"]);
 }
 
 #[test]
