@@ -49,9 +49,10 @@ pub(crate) fn start(
     for _ in 0..count {
         let one = Arc::clone(&supervisor);
         let serve = move || {
-            one.serve();
-            // Whoever waits for an answer would wait for ever.
-            process::exit_now(1);
+            if one.serve().is_err() {
+                // Whoever waits for an answer would wait for ever.
+                process::exit_now(1);
+            }
         };
         let spawned = thread::Builder::new()
             .name("supervisor".into())

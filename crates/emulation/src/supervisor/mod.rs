@@ -150,19 +150,12 @@ impl Supervisor {
         }
     }
 
-    /// Answers calls until the listener fails. For a thread of its own; there may be several.
-    ///
-    /// Returns why it ended.
-    pub fn serve(&self) -> SyscallError {
-        if let Err(errno) = behalf::own_directory_and_mask() {
-            return SyscallError::new("unshare", "CLONE_FS", errno);
-        }
-        loop {
-            let heard = match self.listener.receive() {
-                Ok(heard) => heard,
-                Err(error) => return error,
-            };
-            let sent = match self.reply(&heard) {
+    /// Answers calls until nobody is left to make any. For a thread of its own; there may be several.
+    pub fn serve(&self) -> Result<(), SyscallError> {
+        behalf::own_directory_and_mask()
+            .map_err(|errno| SyscallError::new("unshare", "CLONE_FS", errno))?;
+        while let Some(heard) = self.listener.receive()? {
+            match self.reply(&heard) {
                 Ok(Reply::Value(value)) => self.listener.answer(heard.id, Answer::Value(value)),
                 Ok(Reply::Continue) => self.listener.answer(heard.id, Answer::Continue),
                 Ok(Reply::Descriptor(descriptor, close)) => {
@@ -176,11 +169,9 @@ impl Supervisor {
                     })
                 }
                 Err(errno) => self.listener.answer(heard.id, Answer::Error(errno)),
-            };
-            if let Err(error) = sent {
-                return error;
-            }
+            }?;
         }
+        Ok(())
     }
 
     fn reply(&self, heard: &Notification) -> Replied {

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::SyscallError;
@@ -58,8 +59,8 @@ impl Listener {
         .map(drop)
     }
 
-    /// Waits for the next call.
-    pub fn receive(&self) -> Result<Notification, SyscallError> {
+    /// Waits for the next call; `None` when no thread is under the filter any more.
+    pub fn receive(&self) -> Result<Option<Notification>, SyscallError> {
         loop {
             let mut heard = libc::seccomp_notif {
                 id: 0,
@@ -86,19 +87,30 @@ impl Listener {
             });
             match received {
                 Ok(_) => {
-                    return Ok(Notification {
+                    return Ok(Some(Notification {
                         id: heard.id,
                         thread: heard.pid,
                         architecture: heard.data.arch,
                         number: heard.data.nr.cast_unsigned(),
                         arguments: heard.data.args,
-                    });
+                    }));
                 }
-                // The caller died before it was heard.
-                Err(error) if error.errno() == Some(Errno::NOENT) => {}
+                // The caller died before it was heard, or the last one did.
+                Err(error) if error.errno() == Some(Errno::NOENT) => {
+                    if self.is_forsaken() {
+                        return Ok(None);
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether no thread is under the filter any more.
+    fn is_forsaken(&self) -> bool {
+        let mut files = [PollFd::new(&self.0, PollFlags::IN)];
+        let polled = rustix::event::poll(&mut files, Some(&Timespec::default()));
+        polled.is_ok() && files[0].revents().contains(PollFlags::HUP)
     }
 
     /// Answers the call `id`. That the caller died meanwhile is no failure.
