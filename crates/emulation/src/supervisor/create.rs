@@ -102,7 +102,7 @@ impl Supervisor {
             if dangling.is_ok() || resolve != 0 || text.to_bytes().ends_with(b"/") {
                 return Ok(Reply::Continue);
             }
-            let parent = Object::new(behalf::open_at(&directory, c".", OFlags::PATH)?)?;
+            let parent = Object::at(&directory, c".")?;
             (directory, name, parent)
         };
         let _mask = Mask::set(caller);
@@ -132,11 +132,11 @@ impl Supervisor {
             // It says best why not.
             Err(_) => return Ok(Reply::Continue),
         };
-        let parent = Object::new(behalf::open_at(&directory, c".", OFlags::PATH)?)?;
+        let parent = Object::at(&directory, c".")?;
         let (mode, kind) = self.make_at(caller, &credentials, &directory, &name, node)?;
-        let made = behalf::open_at(&directory, &name, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let made = Object::at(&directory, &name)?;
         let believed = credentials.create(&self.believed(&parent), mode, kind);
-        self.believe(&Object::new(made)?, &believed)?;
+        self.believe(&made, &believed)?;
         DONE
     }
 

@@ -7,15 +7,12 @@ use ch_linux::behalf::{self, Statx};
 use ch_ownership::{Kind, Override};
 
 use super::caller::Caller;
-use super::object::{carried, with_kind_of};
+use super::object::{carried, carries_attributes, with_kind_of};
 use super::path::Way;
 use super::{DONE, Replied, Reply, Supervisor};
 use crate::calls::{Pointer, StatBuffer, Target};
 
 const NOFOLLOW: u32 = 0x100;
-const TYPE: u32 = 0o170_000;
-const REGULAR: u32 = 0o100_000;
-const DIRECTORY: u32 = 0o040_000;
 /// `AT_STATX_SYNC_TYPE` and `AT_NO_AUTOMOUNT`: what a caller of `statx(2)` may say beside.
 const STATX_FLAGS: u32 = 0x6000 | 0x800;
 
@@ -91,8 +88,7 @@ impl Supervisor {
         let Ok(status) = Statx::of_path(path, flags, mask | behalf::BASIC_STATS) else {
             return Ok(None);
         };
-        let carries = matches!(status.mode() & TYPE, REGULAR | DIRECTORY);
-        let believed = match carries.then(|| carried(path, follow)) {
+        let believed = match carries_attributes(&status).then(|| carried(path, follow)) {
             Some(Ok(carried)) => with_kind_of(carried, &status),
             _ => self.beside(&status),
         };

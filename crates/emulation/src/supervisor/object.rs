@@ -31,6 +31,12 @@ impl Object {
         Ok(Self { descriptor, status })
     }
 
+    /// What is at `name` of a directory itself.
+    pub(super) fn at(directory: &OwnedFd, name: &CStr) -> Result<Self, Errno> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        Self::new(behalf::open_at(directory, name, flags)?)
+    }
+
     /// Its kind on disk.
     pub(super) fn kind(&self) -> Kind {
         kind_on_disk(&self.status)
@@ -38,12 +44,17 @@ impl Object {
 
     /// Whether it can have extended attributes of users.
     pub(super) fn carries_attributes(&self) -> bool {
-        matches!(self.kind(), Kind::File | Kind::Directory)
+        carries_attributes(&self.status)
     }
 
     pub(super) fn path(&self) -> std::ffi::CString {
         of_descriptor(&self.descriptor)
     }
+}
+
+/// Whether an object of this status can have extended attributes of users.
+pub(super) fn carries_attributes(status: &Statx) -> bool {
+    matches!(kind_on_disk(status), Kind::File | Kind::Directory)
 }
 
 /// What stands for owners that the user namespace does not know: root of the machine, for `/proc` and `/sys`.
@@ -71,7 +82,7 @@ fn fits(believed: &Override, status: &Statx) -> bool {
     }
 }
 
-fn kind_on_disk(status: &Statx) -> Kind {
+pub(super) fn kind_on_disk(status: &Statx) -> Kind {
     let (major, minor) = status.device();
     let device = Device { major, minor };
     match status.mode() & 0o170_000 {

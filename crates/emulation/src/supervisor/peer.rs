@@ -4,15 +4,13 @@ use ch_linux::{Errno, behalf};
 
 use super::caller::Caller;
 use super::{DONE, Replied, Reply, Supervisor};
-use crate::calls::Pointer;
+use crate::calls::{PEER_OPTIONS, Pointer, SOL_SOCKET};
 
 /// `SO_PEERCRED`; the other option is `SO_PEERGROUPS`.
 const PEER_CREDENTIALS: u32 = 17;
 /// `SYS_BIND`, `SYS_GETSOCKOPT`.
 const BIND: u32 = 2;
 const GET_OPTION: u32 = 15;
-/// `SOL_SOCKET`.
-const SOCKET_LEVEL: u32 = 1;
 
 impl Supervisor {
     pub(super) fn peer_option(
@@ -74,9 +72,7 @@ impl Supervisor {
         let (socket, pointer) = (word(0).cast_signed(), |index| Pointer(word(index).into()));
         match call {
             BIND => self.bind(caller, socket, pointer(1), word(2).into()),
-            GET_OPTION
-                if word(1) == SOCKET_LEVEL && crate::calls::PEER_OPTIONS.contains(&word(2)) =>
-            {
+            GET_OPTION if word(1) == SOL_SOCKET && PEER_OPTIONS.contains(&word(2)) => {
                 self.peer_option(caller, socket, word(2), pointer(3), pointer(4))
             }
             _ => Ok(Reply::Continue),

@@ -2,7 +2,6 @@
 //! by which it would not be known any more.
 
 use ch_linux::behalf;
-use ch_linux::file::OFlags;
 
 use super::caller::Caller;
 use super::object::Object;
@@ -26,14 +25,7 @@ impl Supervisor {
         let Ok((directory, name)) = self.open_parent(caller, from) else {
             return Ok(Reply::Continue);
         };
-        let open = |directory, name| {
-            Object::new(behalf::open_at(
-                directory,
-                name,
-                OFlags::PATH | OFlags::NOFOLLOW,
-            )?)
-        };
-        let Ok(object) = open(&directory, &name) else {
+        let Ok(object) = Object::at(&directory, &name) else {
             return Ok(Reply::Continue);
         };
         let before = object.status.identity();
@@ -44,7 +36,7 @@ impl Supervisor {
             return Ok(Reply::Continue);
         };
         behalf::rename(&directory, &name, &new_directory, &new_name, flags)?;
-        let renamed = open(&new_directory, &new_name)?;
+        let renamed = Object::at(&new_directory, &new_name)?;
         self.remembered.remove(before);
         self.believe(&renamed, &believed)?;
         DONE

@@ -7,15 +7,14 @@ use std::os::fd::OwnedFd;
 use ch_linux::Errno;
 use ch_linux::behalf::{self, Statx};
 use ch_linux::file::OFlags;
+use ch_ownership::Kind;
 
 use super::caller::Caller;
+use super::object::kind_on_disk;
 use super::path::base;
 
 /// As many links as the kernel follows in one path.
 const MOST_LINKS: usize = 40;
-const TYPE: u32 = 0o170_000;
-const LINK: u32 = 0o120_000;
-const DIRECTORY: u32 = 0o040_000;
 /// `RESOLVE_NO_MAGICLINKS`.
 pub(super) const NO_MAGIC_LINKS: u64 = 2;
 /// The number of the directory at the top of a `proc` file system.
@@ -49,7 +48,7 @@ pub(super) fn to(
         }
         let found = behalf::open_at(&here, &name, OFlags::PATH | OFlags::NOFOLLOW)?;
         let is_last = rest.is_empty();
-        let is_link = kind(&found)? == LINK;
+        let is_link = kind(&found)? == Kind::Symlink;
         if !is_link || is_last && !follow && !as_directory {
             here = found;
             continue;
@@ -84,7 +83,7 @@ pub(super) fn to(
         }
         prepend(&mut rest, text.to_bytes());
     }
-    if as_directory && kind(&here)? != DIRECTORY {
+    if as_directory && kind(&here)? != Kind::Directory {
         return Err(Errno::NOTDIR);
     }
     Ok(here)
@@ -127,6 +126,7 @@ fn identity(object: &OwnedFd) -> Result<(u64, u64), Errno> {
     Ok(Statx::of(object, 0, behalf::BASIC_STATS)?.identity())
 }
 
-fn kind(object: &OwnedFd) -> Result<u32, Errno> {
-    Ok(Statx::of(object, 0, behalf::BASIC_STATS)?.mode() & TYPE)
+fn kind(object: &OwnedFd) -> Result<Kind, Errno> {
+    let status = Statx::of(object, 0, behalf::BASIC_STATS)?;
+    Ok(kind_on_disk(&status))
 }
