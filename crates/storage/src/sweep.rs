@@ -79,7 +79,8 @@ fn is_permanent(name: &str) -> bool {
 fn sweep_locks(directory: &Directory) -> Result<usize, SyscallError> {
     let mut swept = 0;
     for entry in directory.entries()? {
-        if lock::try_lock_existing(directory, &entry.name)?.is_some() {
+        // Held until the name is gone: else somebody may take the lock in between, and not be alone with it.
+        if let Some(_held) = lock::try_lock_existing(directory, &entry.name)? {
             remove_if_there(directory, &entry.name)?;
             swept += 1;
         }
