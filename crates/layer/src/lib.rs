@@ -8,22 +8,26 @@
 //! whoever else changes the directory meanwhile; memory is bounded, whatever the sizes in the archive;
 //! what cannot be kept is named in [`Unpacked::warnings`] or is an error.
 
+mod compress;
 mod pack;
 mod settle;
 mod stack;
 mod stream;
 mod tar;
 mod unpack;
+mod walk;
 
-pub use pack::{PackError, Packed, pack_plain};
+pub use compress::{Compressed, Compression, NoCompression, compress};
+pub use pack::{Content, PackError, PackOptions, Packed, pack_layer, pack_plain, pack_tree};
 pub use settle::{SettleError, settle};
-pub use stack::{Found, Stack};
+pub use stack::{Found, Stack, is_opaque, is_whiteout};
 pub use stream::FormatError;
 pub use tar::ArchiveProblem;
 pub use unpack::{
     Destination, Encoding, KeepFree, LowerLink, NameProblem, Options, RootAttributes, UnpackError,
     Unpacked, unpack,
 };
+pub use walk::{Met, Seen, Walk, WalkError};
 
 #[cfg(test)]
 mod tests;

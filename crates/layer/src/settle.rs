@@ -8,7 +8,7 @@
 //! once they are there, and whether it is the same elsewhere depends on what is below there: a name that
 //! others share would then be a promise that only one look has kept.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,7 +19,7 @@ use ch_linux::file::{self, Kind, OFlags, Time};
 use ch_linux::{SyscallError, in_root, xattr};
 
 use crate::stack::{self, Found, Stack};
-use crate::unpack::{LowerLink, OPAQUE, Unpacked, WHITEOUT};
+use crate::unpack::{LowerLink, OPAQUE, Unpacked};
 
 /// Why a layer does not fit on those below it.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +138,8 @@ fn drop_ghosts(files: BorrowedFd<'_>, path: &Path) -> Result<u64, SyscallError> 
     let before = file::status(&directory)?.modified;
     let mut dropped = 0;
     for entry in file::entries(&directory)? {
-        if is_whiteout(&directory, &entry.name)? {
+        let status = file::status_at(&directory, &entry.name)?;
+        if stack::is_whiteout(&directory, &entry.name, &status)? {
             file::remove_file_at(&directory, &entry.name)?;
             dropped += 1;
         }
@@ -148,15 +149,6 @@ fn drop_ghosts(files: BorrowedFd<'_>, path: &Path) -> Result<u64, SyscallError> 
     }
     file::set_modified(&directory, before)?;
     Ok(dropped)
-}
-
-fn is_whiteout(directory: &OwnedFd, name: &OsString) -> Result<bool, SyscallError> {
-    let status = file::status_at(directory, name)?;
-    if status.kind != Kind::File || status.size != 0 {
-        return Ok(status.is_whiteout());
-    }
-    let file = file::open_at(directory, name, OFlags::RDONLY)?;
-    Ok(xattr::get(file, WHITEOUT)?.is_some())
 }
 
 /// What a directory that the archive left out takes from the lower one.

@@ -105,7 +105,7 @@ pub(crate) fn try_directory(root: impl AsFd, path: &Path) -> Result<Option<Owned
 }
 
 /// Whether nothing of the layers below shows in this directory.
-pub(crate) fn is_opaque(directory: impl AsFd) -> Result<bool, SyscallError> {
+pub fn is_opaque(directory: impl AsFd) -> Result<bool, SyscallError> {
     Ok(xattr::get(directory, OPAQUE)?.is_some_and(|value| value == b"y"))
 }
 
@@ -113,21 +113,23 @@ pub(crate) fn is_opaque(directory: impl AsFd) -> Result<bool, SyscallError> {
 fn top(visible: Vec<OwnedFd>, name: &OsStr) -> Result<Option<Found>, SyscallError> {
     for parent in visible {
         if let Some(status) = file::try_status_at(&parent, name)? {
-            let hidden = status.is_whiteout() || is_attribute_whiteout(&parent, name, &status)?;
+            let hidden = is_whiteout(&parent, name, &status)?;
             return Ok((!hidden).then_some(Found { parent, status }));
         }
     }
     Ok(None)
 }
 
-fn is_attribute_whiteout(
+/// Whether `name` in `directory`, of this `status`, hides what is below it: a device 0:0, or the form that needs no
+/// device.
+pub fn is_whiteout(
     directory: impl AsFd,
-    name: &OsStr,
+    name: impl AsRef<OsStr>,
     status: &Status,
 ) -> Result<bool, SyscallError> {
     if status.kind != Kind::File || status.size != 0 {
-        return Ok(false);
+        return Ok(status.is_whiteout());
     }
-    let file = file::open_at(directory, name, file::OFlags::RDONLY)?;
+    let file = file::open_at(directory, name.as_ref(), file::OFlags::RDONLY)?;
     Ok(xattr::get(file, WHITEOUT)?.is_some())
 }

@@ -56,7 +56,8 @@ pub fn believed(fd: impl AsFd, status: &Status) -> Result<Override, ReadError> {
     })
 }
 
-fn kind_on_disk(status: &Status) -> Kind {
+/// The kind that an object has by what is on disk.
+pub fn kind_on_disk(status: &Status) -> Kind {
     match status.kind {
         file::Kind::Directory => Kind::Directory,
         file::Kind::Symlink => Kind::Symlink,

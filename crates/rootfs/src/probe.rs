@@ -10,7 +10,7 @@ use ch_storage::{Draft, Storage};
 
 use crate::diagnosis::{self, Diagnosis};
 use crate::mounter::Layers;
-use crate::{Mounter, PrepareError, stack};
+use crate::{Mounter, PrepareError};
 
 /// Makes sure that overlays on `storage` were seen to work since this machine was started and the directory mounted.
 pub(crate) fn ensure(storage: &Storage, mounter: &Mounter) -> Result<(), PrepareError> {
@@ -52,7 +52,7 @@ fn try_overlay(draft: &Draft, mounter: &Mounter) -> Result<Option<Diagnosis>, Pr
         file::make_directory_at(&root, "directory", 0o700)?;
         let upper = draft.directory().directory("upper")?;
         let made_again = upper.directory("directory")?;
-        Ok(file::status_at(&upper, "removed")?.is_whiteout() && stack::is_opaque(made_again)?)
+        Ok(file::status_at(&upper, "removed")?.is_whiteout() && ch_layer::is_opaque(made_again)?)
     };
     Ok(match change() {
         Ok(true) => None,

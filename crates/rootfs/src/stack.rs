@@ -1,14 +1,14 @@
 //! The layers of an image, as one looks through them.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::io::BufReader;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use ch_linux::file::{self, Kind, OFlags};
-use ch_linux::{SyscallError, xattr};
+use ch_layer::{is_opaque, is_whiteout};
+use ch_linux::SyscallError;
+use ch_linux::file::{self, Kind};
 use ch_ownership::{OWNERS_FILE, Owners, ParseOwnersError};
 use ch_storage::{LayerError, LayerId, RootAttributes, Storage};
 
@@ -241,31 +241,4 @@ fn look(root: impl AsFd, path: &Path) -> Result<Look, SyscallError> {
         opaque |= is_opaque(&directory)?;
     }
     Ok(Look::Absent)
-}
-
-/// Whether nothing of the layers below shows in this directory.
-pub(crate) fn is_opaque(directory: impl AsFd) -> Result<bool, SyscallError> {
-    Ok(xattr::get(directory, b"user.overlay.opaque")?.is_some_and(|value| value == b"y"))
-}
-
-/// Whether `name`, of this `status`, hides what is below it.
-pub(crate) fn is_whiteout(
-    directory: impl AsFd,
-    name: &OsStr,
-    status: &file::Status,
-) -> Result<bool, SyscallError> {
-    Ok(status.is_whiteout() || is_marked_whiteout(directory, name, status)?)
-}
-
-/// Whether `name` is a whiteout of the form that needs no device.
-fn is_marked_whiteout(
-    directory: impl AsFd,
-    name: &OsStr,
-    status: &file::Status,
-) -> Result<bool, SyscallError> {
-    if status.kind != Kind::File || status.size != 0 {
-        return Ok(false);
-    }
-    let file = file::open_at(directory, name, OFlags::RDONLY)?;
-    Ok(xattr::get(file, b"user.overlay.whiteout")?.is_some())
 }

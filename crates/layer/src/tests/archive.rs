@@ -7,6 +7,7 @@ pub(super) struct Archive {
 }
 
 /// A member under construction: header fields as they will be in the archive.
+#[derive(Clone)]
 pub(super) struct Entry {
     header: [u8; 512],
     content: Vec<u8>,
@@ -56,6 +57,18 @@ pub(super) fn symlink(name: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Entry
 /// A hard link.
 pub(super) fn hard_link(name: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Entry {
     entry('1', name).link(target)
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.header[..100].split(|byte| *byte == 0).next();
+        let (letter, pax) = (self.header[156].escape_ascii(), self.pax.escape_ascii());
+        write!(
+            f,
+            "{} {letter} {pax}",
+            name.unwrap_or_default().escape_ascii()
+        )
+    }
 }
 
 impl Entry {

@@ -8,6 +8,7 @@ mod headers;
 mod listing;
 mod names;
 mod objects;
+mod packing;
 mod reference;
 mod robustness;
 mod settling;

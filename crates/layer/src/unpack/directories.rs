@@ -39,6 +39,8 @@ pub(super) struct Directories {
     pub(super) times: BTreeMap<Vec<u8>, Time>,
     /// Directories that no member described.
     pub(super) implied: BTreeSet<Vec<u8>>,
+    /// Paths at which something else gave way to such a directory, until somebody takes note.
+    pub(super) replaced: Vec<Vec<u8>>,
 }
 
 /// One way through the tree.
@@ -61,6 +63,7 @@ impl Directories {
             clock: 0,
             times: BTreeMap::new(),
             implied: BTreeSet::new(),
+            replaced: Vec::new(),
         })
     }
 
@@ -153,6 +156,7 @@ impl Directories {
                 };
                 if found.is_some() {
                     self.clear(here, name)?;
+                    self.replaced.push(join(&here.path, name));
                 }
                 self.make(here, name, time).map(Some)
             }

@@ -87,7 +87,7 @@ impl Unpacker<'_> {
     /// Says whether the target was there.
     fn link_now(&mut self, link: &PendingLink) -> Result<bool, MemberError> {
         let (directory, last) = split(&link.path);
-        let directory = self.directories.ensure(directory, link.member.modified)?;
+        let directory = self.ensure(directory, link.member.modified)?;
         if file::try_status_at(&directory.fd, OsStr::from_bytes(last))?.is_some() {
             // A later member took the name.
             return Ok(true);
@@ -97,7 +97,7 @@ impl Unpacker<'_> {
 
     /// Lets nothing of the lower layers show through a directory.
     pub(super) fn make_opaque(&mut self, path: &[u8], time: Time) -> Result<(), MemberError> {
-        let directory = self.directories.ensure(path, time)?;
+        let directory = self.ensure(path, time)?;
         self.mark_opaque(&directory)?;
         Ok(())
     }

@@ -18,7 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Read};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
+use std::rc::Rc;
 
+use ch_linux::SyscallError;
 use ch_linux::file::{Kind, Time};
 use ch_oci::Digest;
 use ch_ownership::Override;
@@ -28,13 +30,15 @@ use crate::tar::{self, Member, Reader};
 use attributes::OwnersFile;
 pub use content::KeepFree;
 use content::Room;
-use directories::Directories;
+use directories::{Directories, Directory};
 use error::MemberError;
 pub use error::UnpackError;
 pub(crate) use finish::{OPAQUE, WHITEOUT};
 pub use name::NameProblem;
+#[cfg(test)]
+pub(crate) use name::join;
 use name::{AboveRoot, Meaning, Name};
-pub(crate) use name::{join, path_buf};
+pub(crate) use name::{OPAQUE_MEMBER, WHITEOUT_PREFIX, path_buf};
 use warnings::Warnings;
 
 /// Where a layer goes: two directories, both empty.
@@ -219,12 +223,21 @@ impl<'a> Unpacker<'a> {
             Meaning::Opaque => self.make_opaque(parent, member.modified),
             Meaning::Ignored => Ok(()),
             Meaning::Whiteout(hidden) => {
-                let directory = self.directories.ensure(parent, member.modified)?;
+                let directory = self.ensure(parent, member.modified)?;
                 let names = self.whiteouts.entry(directory.path.clone()).or_default();
                 names.insert(hidden.to_vec());
                 Ok(())
             }
         }
+    }
+
+    /// The directory at a clean path, made if it is missing; what had its name is forgotten.
+    fn ensure(&mut self, path: &[u8], time: Time) -> Result<Rc<Directory>, SyscallError> {
+        let found = self.directories.ensure(path, time)?;
+        for path in self.directories.replaced.drain(..) {
+            self.owners.forget(&path)?;
+        }
+        Ok(found)
     }
 
     fn object(
@@ -235,7 +248,7 @@ impl<'a> Unpacker<'a> {
     ) -> Result<(), MemberError> {
         self.has_aufs_links |= name.path.starts_with(name::AUFS_LINKS);
         let (parent, last) = name.split();
-        let parent = self.directories.ensure(parent, member.modified)?;
+        let parent = self.ensure(parent, member.modified)?;
         self.entries += 1;
         match &member.kind {
             tar::Kind::File => self.file(&parent, last, member, reader),

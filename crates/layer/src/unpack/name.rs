@@ -130,6 +130,11 @@ pub(super) enum Meaning<'a> {
     Ignored,
 }
 
+/// What the name of a member begins with that removes a name.
+pub(crate) const WHITEOUT_PREFIX: &[u8] = b".wh.";
+/// The member that lets nothing of the lower layers' directory show.
+pub(crate) const OPAQUE_MEMBER: &[u8] = b".wh..wh..opq";
+
 /// Directory at the root where aufs keeps files with several names.
 pub(super) const AUFS_LINKS: &[u8] = b".wh..wh.plnk";
 
@@ -141,12 +146,13 @@ pub(super) fn meaning(path: &[u8]) -> Result<Meaning<'_>, NameProblem> {
     if path.starts_with(b".wh..wh.") && path.contains(&b'/') {
         return Ok(Meaning::Ignored);
     }
-    let Some(hidden) = split(path).1.strip_prefix(b".wh.") else {
+    let name = split(path).1;
+    let Some(hidden) = name.strip_prefix(WHITEOUT_PREFIX) else {
         return Ok(Meaning::Object);
     };
     match hidden {
         b"" | b"." | b".." => Err(NameProblem::Whiteout),
-        b".wh..opq" => Ok(Meaning::Opaque),
+        _ if name == OPAQUE_MEMBER => Ok(Meaning::Opaque),
         _ if hidden.starts_with(b".wh.") => Ok(Meaning::Ignored),
         _ => Ok(Meaning::Whiteout(hidden)),
     }

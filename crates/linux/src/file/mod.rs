@@ -9,12 +9,13 @@ mod regular;
 
 use std::ffi::{OsStr, OsString};
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    self, Access, AtFlags, CWD, FileType, Mode, RawDir, RenameFlags, Timespec, Timestamps,
+    self, Access, AtFlags, CWD, FileType, Mode, RawDir, RenameFlags, SeekFrom, Timespec, Timestamps,
 };
 use rustix::io::Errno;
 
@@ -385,6 +386,17 @@ fn modified(time: Time) -> Timestamps {
 /// Makes a file exactly `size` bytes long; what is new reads as zeros and takes no room.
 pub fn set_size(fd: impl AsFd, size: u64) -> Result<(), SyscallError> {
     fs::ftruncate(&fd, size).map_err(failed_on("ftruncate", fd))
+}
+
+/// The next piece of a file with holes that is none, from `offset` on; `None` if there is none to the end. Moves the
+/// position of `fd`. `lseek(2)`, `SEEK_DATA` and `SEEK_HOLE`; a file system that knows no holes has one piece.
+pub fn data_after(fd: impl AsFd, offset: u64) -> Result<Option<Range<u64>>, SyscallError> {
+    let start = match fs::seek(&fd, SeekFrom::Data(offset)) {
+        Err(Errno::NXIO) => return Ok(None),
+        other => other.map_err(failed_on("lseek", &fd))?,
+    };
+    let end = fs::seek(&fd, SeekFrom::Hole(start)).map_err(failed_on("lseek", &fd))?;
+    Ok(Some(start..end))
 }
 
 /// Lets `copy`, an empty file, share the blocks of `original` where the file system can do that.

@@ -18,7 +18,7 @@ use super::inherited::Inherited;
 use super::learned::Learned;
 use crate::mount_points::{Artificial, PlaceKind};
 use crate::scaffold;
-use crate::stack::{self, Found, Stack};
+use crate::stack::{Found, Stack};
 
 /// What an upper directory holds after the walk.
 #[derive(Debug, Default)]
@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
         inherited: Option<Owner>,
         artificial: Option<&'a Artificial>,
     ) -> Result<Level<'a>, CommitError> {
-        let opaque = self.check(stack::is_opaque(directory))?;
+        let opaque = self.check(ch_layer::is_opaque(directory))?;
         self.put_right(directory, &status, inherited.filter(|_| !opaque))?;
         Ok(Level {
             rest: self.check(file::entries(directory))?.into_iter(),

@@ -7,9 +7,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use ch_linux::file::{self, Status};
+use ch_linux::namespace::Identity;
 use ch_linux::tree::Directory;
 use ch_linux::{SyscallError, xattr};
-use ch_ownership::{Kept, OVERRIDE_STAT, Owner, kept_form};
+use ch_ownership::{Kept, OVERRIDE_STAT, Owner, image_form, kept_form};
 
 use crate::attributes;
 
@@ -130,13 +131,16 @@ impl Extra {
 
     /// The line of an owners file for the object at `path`; empty if there is nothing to say.
     pub(super) fn line(self, path: &[u8]) -> String {
+        let caller = Identity::current();
         let mut owner = Owner::default();
         for (name, value) in self.0 {
             if name == OVERRIDE_STAT {
                 let text = std::str::from_utf8(&value);
                 owner.believed = text.ok().and_then(|text| text.parse().ok());
-            } else if let Some(name) = name_in_image(&name) {
-                owner.attributes.insert(name, value);
+            } else if let Some((name, value)) = image_form(&name, &value, caller) {
+                owner
+                    .attributes
+                    .insert(name.into_owned(), value.into_owned());
             }
         }
         if owner == Owner::default() {
@@ -144,15 +148,4 @@ impl Extra {
         }
         ch_ownership::line(path, &owner)
     }
-}
-
-/// The name that an attribute has in the image; none for those of this machine.
-fn name_in_image(name: &[u8]) -> Option<Vec<u8>> {
-    if let Some(name) = name.strip_prefix(b"user.chimage.xattr.") {
-        return Some(name.to_vec());
-    }
-    if let Some(rest) = name.strip_prefix(b"user.overlay.overlay.") {
-        return Some([b"user.overlay.", rest].concat());
-    }
-    name.starts_with(b"user.").then(|| name.to_vec())
 }
