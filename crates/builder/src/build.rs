@@ -7,6 +7,7 @@ use ch_linux::reexec::Executable;
 use ch_oci::Reference;
 use ch_storage::{ImageRecord, Storage};
 use ch_transfer::PullError;
+use jiff::Timestamp;
 
 use crate::context::ignore;
 use crate::error::{BuildError, Problem};
@@ -45,10 +46,12 @@ pub type TakeOutput<'a> = dyn Fn(Stream, &[u8]) + 'a;
 /// A finished build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
-    /// What was stored under the first name; `None` after a dry run.
+    /// What was stored under the first name, or would have been; `None` after a dry run.
     pub image: Option<ImageRecord>,
     /// How many instructions there were, cached ones too.
     pub instructions: usize,
+    /// The time that config and history say instead of that of the build.
+    pub created: Option<Timestamp>,
 }
 
 /// Finds what is wrong with `file` before anything is done: what can't be executed, what no `ARG`

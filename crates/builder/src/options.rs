@@ -14,6 +14,8 @@ use crate::scope::SOURCE_DATE_EPOCH;
 pub struct Options {
     /// Names of the result, as given; at least one.
     pub names: Vec<Reference>,
+    /// Whether the result gets its names in the storage directory.
+    pub store: bool,
     /// The directory that `COPY` reads; `None` if there is none.
     pub context: Option<PathBuf>,
     /// Where the Dockerfile is, if it is a file; what is to be ignored may stand beside it.

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use ch_oci::{ImageConfig, Reference};
-use ch_storage::{ImageLayer, ImageOrigin, ImageRecord, StateId, Storage};
+use ch_storage::{ImageOrigin, ImageRecord, StateId, Storage};
 use jiff::Timestamp;
 
 use crate::Options;
@@ -38,7 +38,8 @@ pub(crate) fn base_error(
     BuildError::from(Problem::Base { name, source }).with_any_hint(hint)
 }
 
-/// Stores the result under all its names, and takes everything to disk. Returns the first record.
+/// Stores the result under all its names, unless it is not to be stored, and takes everything to disk. Returns the
+/// first record.
 ///
 /// An image with the same layers and a config that differs only in its times stays as it is, so that a
 /// rebuild in which every step hits writes nothing.
@@ -52,10 +53,10 @@ pub(crate) fn store(
     for name in &options.names {
         let old = storage.images().get(name).ok().flatten();
         let record = record(name, stage, options.created, old.as_ref());
-        storage
-            .images()
-            .put(&record)
-            .map_err(Problem::files(failed))?;
+        if options.store {
+            let stored = storage.images().put(&record);
+            stored.map_err(Problem::files(failed))?;
+        }
         first.get_or_insert(record);
     }
     storage.commit().map_err(Problem::files(failed))?;
@@ -89,7 +90,7 @@ fn record(
         source: None,
         mirror: None,
         state: Some(stage.state.clone()),
-        layers: stage.layers.iter().cloned().map(ImageLayer::made).collect(),
+        layers: stage.image_layers(),
         created,
         incomplete: false,
     }

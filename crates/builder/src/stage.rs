@@ -4,7 +4,7 @@ use ch_container::environment::DEFAULT_PATH;
 use ch_dockerfile::ast::File;
 use ch_dockerfile::substitute;
 use ch_oci::{History, ImageConfig, Platform};
-use ch_storage::{LayerId, StateId};
+use ch_storage::{ImageLayer, LayerId, StateId};
 
 use crate::error::{BuildError, Problem};
 use crate::plan;
@@ -20,6 +20,8 @@ pub(crate) struct Stage {
     pub(crate) config: ImageConfig,
     /// The layers, lowest first.
     pub(crate) layers: Vec<LayerId>,
+    /// What is known of those of the base image, which are passed on as they came.
+    pub(crate) base: Vec<ImageLayer>,
     /// The variables.
     pub(crate) scope: Scope,
     /// The state that the instructions so far have led to.
@@ -30,7 +32,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// A stage on an image with this configuration, layers and identity.
-    pub(crate) fn new(mut config: ImageConfig, layers: Vec<LayerId>, state: StateId) -> Self {
+    pub(crate) fn new(mut config: ImageConfig, base: Vec<ImageLayer>, state: StateId) -> Self {
         config.created = None;
         config.config.on_build = None;
         if config.config.variable("PATH").is_none() {
@@ -43,7 +45,8 @@ impl Stage {
         }
         Self {
             config,
-            layers,
+            layers: base.iter().map(|layer| layer.id.clone()).collect(),
+            base,
             scope,
             state,
             has_command: false,
@@ -71,6 +74,15 @@ impl Stage {
             Some(shell) if !shell.is_empty() => shell.clone(),
             _ => DEFAULT_SHELL.map(str::to_owned).to_vec(),
         }
+    }
+
+    /// The layers as an image record has them, lowest first.
+    pub(crate) fn image_layers(&self) -> Vec<ImageLayer> {
+        let known = |id: &LayerId| self.base.iter().find(|layer| layer.id == *id).cloned();
+        let layers = self.layers.iter();
+        layers
+            .map(|id| known(id).unwrap_or_else(|| ImageLayer::made(id.clone())))
+            .collect()
     }
 
     /// Adds a line to the history.

@@ -143,7 +143,7 @@ impl Walk {
     }
 
     /// The next object; `None` when all were met. Without layers there are none.
-    pub fn next(&mut self) -> Result<Option<Met<'_>>, WalkError> {
+    pub fn advance(&mut self) -> Result<Option<Met<'_>>, WalkError> {
         match std::mem::replace(&mut self.last, Last::Entered) {
             Last::Nothing => {
                 let root = self.levels.last();

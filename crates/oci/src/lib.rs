@@ -8,6 +8,7 @@
 //! kept and written again; digests are always over the bytes as received, so a document that must keep
 //! its digest is passed on as bytes, not as a value.
 
+pub mod annotation;
 mod config;
 mod descriptor;
 mod digest;
@@ -24,6 +25,7 @@ pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError, Hasher, PartialDigest};
 pub use json::DocumentError;
 pub use manifest::{Document, Index, Manifest, NotAnImage};
+pub use media_type::Format;
 pub use ordered::OrderedMap;
 pub use platform::{Machine, Platform, PlatformError, SelectError, Wanted, amd64_level};
 pub use reference::{

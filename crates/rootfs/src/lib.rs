@@ -20,6 +20,7 @@
 
 mod attributes;
 mod commit;
+mod content;
 mod cover;
 mod diagnosis;
 mod flat;
@@ -36,6 +37,7 @@ mod workspace;
 
 pub use ch_linux::surroundings::Diagnosis;
 pub use commit::{CommitError, Committed, Learned};
+pub use content::{ContentError, LayerContent, StackContent};
 pub use flat::{FlattenError, Flattened, flatten, furnish};
 pub use mount_points::{MountPoints, PlaceKind};
 pub use mounter::{MOUNTER, MountError, Mounter, SpawnError};

@@ -6,6 +6,7 @@
 //! blobs/sha256/<hex>       manifests, configs, compressed layers, as registries have them
 //! layers/<id>/fs/          files of one layer, never changed once published
 //! layers/<id>/meta.json    what is known of it; its presence makes the layer exist
+//! layers/<id>/blob.json    the archives that were made of it; may be lost
 //! images/<name>.json       image record; images/deleted/ those that can come back
 //! states/<id>.json         build cache: what a step left behind
 //! contents/<hash>          digests of the files of one context, see [`Storage::content_table`]
@@ -68,7 +69,7 @@ pub use images::{
     DamagedRecord, ImageLayer, ImageOrigin, ImageRecord, Images, Listing, RecordError,
 };
 pub use layers::{
-    Engine, Layer, LayerError, LayerId, LayerMeta, Layers, NotALayerId, RootAttributes,
+    Archived, Engine, Layer, LayerError, LayerId, LayerMeta, Layers, NotALayerId, RootAttributes,
     WhiteoutEncoding,
 };
 pub use lease::{Lease, LeaseError};

@@ -15,7 +15,7 @@ use ch_linux::tree::Directory;
 use ch_oci::Digest;
 
 use crate::opening::names;
-use crate::{Holders, Notice, StateId, Storage};
+use crate::{Holders, LayerId, Notice, StateId, Storage};
 
 /// After so long the user is told what is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ pub enum Key<'a> {
     Blob(&'a Digest),
     /// The result of a build step.
     State(&'a StateId),
+    /// The archive of a layer.
+    Archive(&'a LayerId),
 }
 
 impl Key<'_> {
@@ -37,6 +39,7 @@ impl Key<'_> {
         match self {
             Self::Blob(_) => "that downloads this layer",
             Self::State(_) => "that executes this step",
+            Self::Archive(_) => "that archives this layer",
         }
     }
 }
@@ -49,6 +52,7 @@ impl fmt::Display for Key<'_> {
                 write!(f, "blob-{}-{}", digest.algorithm().name(), digest.hex())
             }
             Self::State(id) => write!(f, "state-{id}"),
+            Self::Archive(id) => write!(f, "archive-{id}"),
         }
     }
 }

@@ -55,6 +55,9 @@ pub enum LayerEvent {
     },
 }
 
+/// Receives what happens, from several threads.
+pub(crate) type Tell<'a> = &'a (dyn Fn(Event) + Sync);
+
 /// Something worth telling. All but [`LayerEvent::Progress`] and what follows it are a line of the log, which
 /// [`Event::line`] gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +102,17 @@ pub enum Event {
         image: Platform,
         /// This machine's, if the image is not for it.
         foreign_host: Option<Platform>,
+    },
+    /// An export begins, of this image.
+    Exporting(Reference),
+    /// Where an image is exported to, as the user said it.
+    ExportDestination(String),
+    /// A layer that was made here becomes an archive for the first time.
+    Packing {
+        /// Its number, from 1 for the lowest.
+        index: usize,
+        /// How many there are.
+        count: usize,
     },
     /// Something that the user should know.
     Warning(String),
@@ -151,6 +165,9 @@ impl Event {
                 image.architecture_name(),
                 host.architecture_name()
             ),
+            Self::Exporting(reference) => format!("exporting:    {reference}"),
+            Self::ExportDestination(text) => format!("destination:  {text}"),
+            Self::Packing { index, count } => format!("layer {index}/{count}: preparing"),
             Self::Warning(text) => text.clone(),
             Self::Done => "done".to_owned(),
             Self::Unpacked(_) => return None,

@@ -7,16 +7,20 @@
 //! image of that name stays until the new one is complete; what was complete when something failed
 //! stays and is not fetched again.
 
+mod assemble;
+mod beside;
+mod directory;
 mod event;
+mod export;
 mod import;
 mod meta;
 mod pull;
 #[cfg(test)]
 mod tests;
 
+pub use assemble::{AssembleError, AssembleOptions, Assembled, FormatChoice, assemble};
+pub use directory::{DirectoryError, Flattened};
 pub use event::{Event, LayerEvent, LayerLabel};
+pub use export::{ExportError, Form, Naming, Target, export};
 pub use import::{ImportError, ImportOptions, Imported, Source, import};
-pub use pull::{
-    DirectoryError, Flattened, LayerDownloadError, PullError, PullOptions, Pulled, pull,
-    pull_directory, restore,
-};
+pub use pull::{LayerDownloadError, PullError, PullOptions, Pulled, pull, pull_directory, restore};

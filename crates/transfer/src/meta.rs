@@ -1,6 +1,7 @@
-//! What storage is told of a layer that was unpacked.
+//! What storage is told of a layer that was unpacked, and what it says when one is packed.
 
 use ch_layer::{Encoding, Unpacked};
+use ch_linux::file::Time;
 use ch_storage::{LayerMeta, RootAttributes, WhiteoutEncoding};
 
 /// The description of a layer; its diff ID and parent are the caller's.
@@ -30,6 +31,22 @@ fn root(found: &ch_layer::RootAttributes) -> RootAttributes {
             .attributes
             .iter()
             .map(|(name, value)| (text(name), value.clone()))
+            .collect(),
+    }
+}
+
+/// What a layer or an image says of `/`, for the archive that is made of it.
+pub(crate) fn packed_root(known: &RootAttributes) -> ch_layer::RootAttributes {
+    ch_layer::RootAttributes {
+        mode: known.mode,
+        modified: Time {
+            seconds: known.mtime,
+            nanoseconds: known.mtime_nanoseconds,
+        },
+        attributes: known
+            .xattrs
+            .iter()
+            .map(|(name, value)| (name.clone().into_bytes(), value.clone()))
             .collect(),
     }
 }

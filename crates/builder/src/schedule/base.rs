@@ -69,7 +69,7 @@ impl Schedule<'_> {
         }
         Ok(Stage::new(
             config(reference, &image)?,
-            image.layer_ids(),
+            image.layers.clone(),
             record::first_state(&image),
         ))
     }

@@ -109,6 +109,7 @@ impl<'a> Schedule<'a> {
         Ok(Built {
             image,
             instructions: self.number,
+            created: self.options.created,
         })
     }
 

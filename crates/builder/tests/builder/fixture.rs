@@ -133,6 +133,7 @@ impl Fixture {
     pub(crate) fn options(&self) -> Options {
         Options {
             names: vec![reference("built")],
+            store: true,
             context: Some(self.path("")),
             dockerfile: Some(self.path("Dockerfile")),
             build_arguments: Vec::new(),

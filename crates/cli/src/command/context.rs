@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ch_builder::similar_image;
 use ch_oci::{Reference, RegistryDefaults};
 use ch_registry::Client;
-use ch_storage::{NoSpace, Notice, Notify, Storage};
+use ch_storage::{ImageRecord, NoSpace, Notice, Notify, Storage};
 
 use super::common::Common;
 use super::location::storage_location;
@@ -130,6 +131,20 @@ impl Context {
 /// An image reference as a user wrote it.
 pub(crate) fn reference(text: &str) -> Result<Reference, Failure> {
     Reference::parse(text).map_err(advised)
+}
+
+/// The image that `name` means.
+pub(crate) fn image(name: &Reference, storage: Option<&Storage>) -> Result<ImageRecord, Failure> {
+    let record = storage.map(|storage| storage.images().get(name));
+    let record = record.transpose().map_err(advised)?.flatten();
+    record.ok_or_else(|| {
+        let near = storage.and_then(|storage| similar_image(storage, &name.to_string()));
+        let hint = match near {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("ch-image pull {name}"),
+        };
+        Failure::new(format_args!("no such image: {name}")).with_hint(hint)
+    })
 }
 
 /// Shows what the storage directory tells.

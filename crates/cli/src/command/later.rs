@@ -63,7 +63,6 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
             ("no-host-env", No),
             ("no-ignore", No),
             ("on-error", Required),
-            ("output", Required),
             ("provenance", Optional),
             ("pull", Optional),
             ("push", No),
@@ -84,13 +83,21 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
         ],
     ),
     ("delete", &[("purge", No)]),
+    (
+        "export",
+        &[
+            ("ownership", Required),
+            ("platform", Required),
+            ("squash-all", No),
+        ],
+    ),
     ("import", &[("format", Required)]),
     ("list", &[("undeletable", No), ("undeleteable", No)]),
     ("pull", &[("jobs", Required)]),
 ];
 
 /// Letters of some of them.
-const LETTERS: &[(&str, char)] = &[("memory", 'm'), ("output", 'o'), ("undeletable", 'u')];
+const LETTERS: &[(&str, char)] = &[("memory", 'm'), ("undeletable", 'u')];
 
 /// `command` with the options to come, on both sides of every sub-command.
 pub(super) fn add_to(command: Command) -> Command {

@@ -9,11 +9,13 @@ mod common;
 mod context;
 mod delete;
 mod dependencies;
+mod export;
 mod gestalt;
 mod import;
 mod later;
 mod list;
 mod location;
+mod output;
 mod platform;
 mod pull;
 mod registry;
@@ -108,6 +110,7 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Dependencies => return dependencies::run(context),
         Command::Build(arguments) => build::run(&arguments, context),
         Command::Delete(arguments) => delete::run(&arguments, context),
+        Command::Export(arguments) => export::run(&arguments, context),
         Command::Gestalt(arguments) => gestalt::run(&arguments, context),
         Command::Import(arguments) => import::run(&arguments, context),
         Command::Later(what) => Err(Failure::not_yet(what)),

@@ -68,7 +68,7 @@ pub enum PackError {
     },
     /// The archive has nowhere to go.
     #[error("can't write the archive")]
-    Write(#[source] io::Error),
+    Write(#[from] io::Error),
 }
 
 impl PackError {

@@ -64,7 +64,7 @@ impl<'a, W: Write> Packer<'a, W> {
         mut walk: Walk,
         root: Option<&RootAttributes>,
     ) -> Result<Packed, PackError> {
-        while let Some(met) = walk.next()? {
+        while let Some(met) = walk.advance()? {
             match met {
                 Met::Enter(seen) if seen.path.as_os_str().is_empty() => self.root(&seen, root)?,
                 Met::Enter(seen) => {

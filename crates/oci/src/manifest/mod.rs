@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Descriptor, DocumentError, OrderedMap, SelectError, Wanted, json, media_type, platform,
+    Descriptor, DocumentError, Format, OrderedMap, SelectError, Wanted, json, media_type, platform,
 };
 
 /// Most entries an index may have.
@@ -97,11 +97,11 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// An OCI manifest of these parts.
-    pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
+    /// A manifest of these parts, which are called as `format` calls them.
+    pub fn new(format: Format, config: Descriptor, layers: Vec<Descriptor>) -> Self {
         Self {
             schema_version: schema_version(),
-            media_type: Some(media_type::OCI_MANIFEST.to_owned()),
+            media_type: Some(format.manifest().to_owned()),
             artifact_type: None,
             config,
             layers,
@@ -166,6 +166,22 @@ pub struct Index {
 }
 
 impl Index {
+    /// An OCI index of these entries.
+    pub fn new(manifests: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: schema_version(),
+            media_type: Some(media_type::OCI_INDEX.to_owned()),
+            manifests,
+            annotations: None,
+            rest: Map::new(),
+        }
+    }
+
+    /// The document.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings, numbers and maps with string keys serialise")
+    }
+
     /// The entry that serves `wanted` best. It may be an index again.
     pub fn select(&self, wanted: &Wanted) -> Result<&Descriptor, SelectError> {
         platform::select(&self.manifests, wanted)

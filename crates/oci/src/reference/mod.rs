@@ -157,6 +157,18 @@ impl std::str::FromStr for Reference {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(Reference);
 
+impl Identity {
+    /// The registry; `None` for Docker Hub.
+    pub fn host(&self) -> Option<&Host> {
+        self.0.host()
+    }
+
+    /// The components before the name, without Docker Hub's `library`.
+    pub fn path(&self) -> &[String] {
+        self.0.path()
+    }
+}
+
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

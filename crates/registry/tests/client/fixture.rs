@@ -23,6 +23,7 @@ impl Image {
         let descriptor =
             |kind, bytes: &[u8]| Descriptor::new(kind, Digest::of(bytes), bytes.len() as u64);
         let manifest = Manifest::new(
+            ch_oci::Format::Oci,
             descriptor(media_type::OCI_CONFIG, &config),
             vec![descriptor(media_type::OCI_LAYER, &layer)],
         );

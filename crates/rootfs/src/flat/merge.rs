@@ -14,13 +14,13 @@ use ch_ownership::Owner;
 use ch_storage::RootAttributes;
 
 use super::object::{self, Extra};
-use super::{FlattenError, Flattened, Layer};
-use crate::attributes;
+use super::{FlattenError, Flattened};
+use crate::{LayerContent, attributes};
 
 /// A walk in progress.
 pub(super) struct Merge<'a> {
     /// Top first.
-    layers: &'a [Layer],
+    layers: &'a [LayerContent],
     target: &'a Directory,
     /// The directories below the target that are being filled, from its root down.
     open: Vec<Directory>,
@@ -30,7 +30,7 @@ pub(super) struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    pub(super) fn new(layers: &'a [Layer], target: &'a Directory) -> Self {
+    pub(super) fn new(layers: &'a [LayerContent], target: &'a Directory) -> Self {
         Self {
             layers,
             target,
@@ -43,7 +43,7 @@ impl<'a> Merge<'a> {
     /// Fills the target; its root gets the attributes `root`.
     pub(super) fn run(mut self, root: &RootAttributes) -> Result<Flattened, FlattenError> {
         let mut walk = Walk::layers(self.layers.iter().map(|layer| layer.files.as_fd()))?;
-        while let Some(met) = walk.next()? {
+        while let Some(met) = walk.advance()? {
             let (Met::Enter(seen) | Met::Object(seen) | Met::Whiteout(seen) | Met::Leave(seen)) =
                 &met;
             let path = seen.path;

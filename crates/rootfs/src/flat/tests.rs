@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use ch_linux::{file, xattr};
-use ch_ownership::{Kind, OVERRIDE_STAT, Override, Owner};
-use ch_storage::{LayerMeta, Options};
+use ch_ownership::{Kind, OVERRIDE_STAT, OWNERS_FILE, Override, Owner};
+use ch_storage::{LayerMeta, Options, RootAttributes};
 
 use super::*;
 

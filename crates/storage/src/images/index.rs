@@ -7,27 +7,15 @@ use std::ffi::OsStr;
 
 use ch_linux::SyscallError;
 use ch_linux::lock;
-use ch_oci::{Descriptor, OrderedMap, media_type};
-use serde::Serialize;
+use ch_oci::{Descriptor, Index, OrderedMap, annotation};
 
 use super::{ImageRecord, list};
 use crate::Storage;
 use crate::durability::UNMARKED;
 use crate::opening::names;
 
-/// What an OCI layout calls the name of an image.
-const NAME: &str = "org.opencontainers.image.ref.name";
-
 /// The lock of the index. Whoever holds it waits for nothing else, so it may be taken under a key lock.
 const LOCK: &str = "index";
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Layout {
-    schema_version: u32,
-    media_type: &'static str,
-    manifests: Vec<Descriptor>,
-}
 
 /// Brings `index.json` up to date.
 pub(super) fn update(storage: &Storage) -> Result<(), SyscallError> {
@@ -36,12 +24,8 @@ pub(super) fn update(storage: &Storage) -> Result<(), SyscallError> {
     let _lock = lock::lock_name(&locks, OsStr::new(LOCK), Some(&mut |_| {}))?;
     // Records that can't be read can't be shown to others; a failed call is no reason to show none of them.
     let images = list(storage)?.images;
-    let layout = Layout {
-        schema_version: 2,
-        media_type: media_type::OCI_INDEX,
-        manifests: images.into_iter().filter_map(entry).collect(),
-    };
-    let mut bytes = serde_json::to_vec_pretty(&layout).expect("descriptors can be printed");
+    let index = Index::new(images.into_iter().filter_map(entry).collect());
+    let mut bytes = serde_json::to_vec_pretty(&index).expect("descriptors can be printed");
     bytes.push(b'\n');
     if inner.root.try_read(names::INDEX)?.as_deref() == Some(&bytes) {
         return Ok(());
@@ -57,7 +41,7 @@ pub(super) fn update(storage: &Storage) -> Result<(), SyscallError> {
 fn entry(image: ImageRecord) -> Option<Descriptor> {
     let mut manifest = image.manifest?;
     let mut annotations = OrderedMap::default();
-    annotations.insert(NAME, image.name.to_string());
+    annotations.insert(annotation::REF_NAME, image.name.to_string());
     manifest.annotations = Some(annotations);
     Some(manifest)
 }

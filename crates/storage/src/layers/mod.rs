@@ -1,11 +1,13 @@
 //! Layers: directories of files that never change, and what is known of each.
 
+mod archived;
 mod id;
 mod meta;
 
 use ch_linux::SyscallError;
 use ch_linux::tree::Directory;
 
+pub use archived::Archived;
 pub use id::{LayerId, NotALayerId};
 pub use meta::{Engine, LayerMeta, RootAttributes, WhiteoutEncoding};
 

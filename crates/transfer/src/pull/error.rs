@@ -10,7 +10,7 @@ use ch_oci::{Digest, DocumentError, NotAnImage, SelectError};
 use ch_registry::FetchError;
 use ch_storage::{LayerError, NoSpace, PublishError, RecordError};
 
-use super::directory::DirectoryError;
+use crate::directory::DirectoryError;
 
 /// Why an image could not be pulled. An earlier image of the name is still there.
 #[derive(Debug, thiserror::Error)]

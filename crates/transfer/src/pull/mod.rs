@@ -19,8 +19,8 @@ use ch_oci::{
 use ch_registry::{Client, FetchError, Fetched};
 use ch_storage::{Draft, ImageLayer, ImageOrigin, ImageRecord, Storage};
 
-use crate::event::{Event, LayerLabel};
-pub use directory::{DirectoryError, Flattened, pull_directory};
+use crate::event::{Event, LayerLabel, Tell};
+pub use directory::pull_directory;
 pub use error::{LayerDownloadError, PullError};
 pub use restore::restore;
 
@@ -63,9 +63,6 @@ pub struct Pulled {
     /// Whether anything was downloaded or unpacked.
     pub changed: bool,
 }
-
-/// Receives what happens, from several threads.
-pub(crate) type Tell<'a> = &'a (dyn Fn(Event) + Sync);
 
 /// Brings the image that `reference` names into `storage`.
 pub fn pull(

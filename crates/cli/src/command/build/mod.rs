@@ -4,6 +4,7 @@ mod dockerfile;
 mod lines;
 mod options;
 mod output;
+mod outputs;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,9 +18,10 @@ use clap::Args;
 use super::context::reference;
 use super::pull::Puller;
 use super::{Context, Done};
-use crate::failure::advised;
+use crate::failure::{Failure, advised};
 use crate::terminal::Terminal;
 use output::RunOutput;
+use outputs::Outputs;
 
 /// Arguments of `build`.
 #[derive(Debug, Args)]
@@ -57,6 +59,11 @@ pub(crate) struct BuildArgs {
     /// No advice on --force when RUN fails
     #[arg(long)]
     no_force_detect: bool,
+
+    /// What to make beside or instead of an image in the storage directory: KEY=VALUE,..., with type oci, docker,
+    /// tar, dir, image or cacheonly, and dest (repeatable)
+    #[arg(short, long, value_name = "SPEC")]
+    output: Vec<String>,
 
     /// Only print what would be done
     #[arg(short = 'n', long)]
@@ -125,18 +132,16 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     let directory = dockerfile::context_directory(&arguments.context)?;
     let dockerfile = dockerfile::read(arguments.file.as_deref(), &arguments.context)?;
     let file = ch_dockerfile::parse(&dockerfile.source)?;
-    let mut names = arguments
-        .tag
-        .iter()
-        .map(|tag| reference(tag))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut names = references(&arguments.tag)?;
     let inferred = names.is_empty();
     if inferred {
         let name = inferred_name(dockerfile.path.as_deref(), &directory)?;
         names.push(reference(&name)?);
     }
     let name = names[0].to_string();
-    let options = options::options(arguments, names, directory, dockerfile.path, context)?;
+    let mut options = options::options(arguments, names, directory, dockerfile.path, context)?;
+    let outputs = Outputs::parse(&arguments.output, options.created)?;
+    options.store = outputs.store();
     ch_builder::check(&file, &options).map_err(advised)?;
     if arguments.parse_only {
         return Ok(());
@@ -160,7 +165,7 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         let storage = storage.as_ref().expect("a dry run pulls nothing");
         puller.pull(image, None, None, storage).map(drop)
     };
-    let output = RunOutput::new(&context.terminal);
+    let output = RunOutput::new(&context.terminal, outputs.take_standard_output());
     let take = |stream, bytes: &[u8]| output.take(stream, bytes);
     let built = ch_builder::build(
         &ch_builder::Context {
@@ -183,6 +188,9 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         }
     }
     let built = built.map_err(advised)?;
+    if let (Some(storage), Some(image)) = (&storage, &built.image) {
+        outputs.write(storage, image, &options.names, context)?;
+    }
     if let Some(storage) = &storage {
         storage.commit()?;
     }
@@ -194,6 +202,10 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         context.terminal.info(text);
     }
     output.print_result(&built)
+}
+
+fn references(texts: &[String]) -> Result<Vec<Reference>, Failure> {
+    texts.iter().map(|text| reference(text)).collect()
 }
 
 /// The builder tells of the first name; each further `-t` gets a line like it.

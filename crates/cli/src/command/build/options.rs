@@ -57,6 +57,7 @@ pub(super) fn options(
     });
     Ok(Options {
         names,
+        store: true,
         context: Some(directory),
         dockerfile,
         build_arguments: build_arguments.collect::<Result<_, _>>()?,

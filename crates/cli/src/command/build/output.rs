@@ -17,16 +17,19 @@ use crate::terminal::{Activity, Terminal, Verbosity};
 /// image's id alone; with more `-q` the commands are silent.
 pub(super) struct RunOutput<'t> {
     terminal: &'t Terminal,
+    /// Standard output is for something else.
+    is_taken: bool,
     /// By stream.
     lines: Mutex<[Lines; 2]>,
     activity: Mutex<Activity>,
 }
 
 impl<'t> RunOutput<'t> {
-    /// As loud as `terminal` is.
-    pub(super) fn new(terminal: &'t Terminal) -> Self {
+    /// As loud as `terminal` is; on standard error if standard output is taken.
+    pub(super) fn new(terminal: &'t Terminal, is_taken: bool) -> Self {
         Self {
             terminal,
+            is_taken: is_taken || terminal.verbosity() == Verbosity::QUIET,
             lines: Mutex::default(),
             activity: Mutex::default(),
         }
@@ -34,7 +37,8 @@ impl<'t> RunOutput<'t> {
 
     /// Whether commands must not write to our own streams.
     pub(super) fn is_needed(&self) -> bool {
-        self.terminal.has_live_area() || self.terminal.verbosity() <= Verbosity::QUIET
+        let is_quiet = self.terminal.verbosity() <= Verbosity::QUIET;
+        self.is_taken || is_quiet || self.terminal.has_live_area()
     }
 
     /// Takes a piece of what a command writes.
@@ -76,7 +80,7 @@ impl<'t> RunOutput<'t> {
             Stream::Output => verbosity <= Verbosity::VERY_QUIET,
             Stream::Error => verbosity <= Verbosity::SILENT,
         };
-        let to_error = stream == Stream::Error || verbosity == Verbosity::QUIET;
+        let to_error = stream == Stream::Error || self.is_taken;
         if silent {
             return;
         }

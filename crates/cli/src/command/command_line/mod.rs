@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::common::Common;
-use super::{build, delete, gestalt, import, later, list, pull, usage};
+use super::{build, delete, export, gestalt, import, later, list, pull, usage};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 
@@ -46,6 +46,8 @@ enum Subcommands {
     /// Delete images
     #[command(alias = "rmi")]
     Delete(Options<delete::DeleteArgs>),
+    /// Write an image to a file or directory
+    Export(Options<export::ExportArgs>),
     /// Report on aspects of this program and machine
     Gestalt(Options<gestalt::GestaltArgs>),
     /// Copy a directory or archive into the storage directory as an image
@@ -71,9 +73,6 @@ enum LaterCommand {
     Completion(Anything),
     /// Find out what the machine allows (not yet supported)
     Doctor(Anything),
-    /// Write an image to a file (not yet supported)
-    #[command(alias = "save")]
-    Export(Anything),
     /// Copy libraries of the host into an image (not yet supported)
     Fromhost(Anything),
     /// Print how an image came to be (not yet supported)
@@ -105,7 +104,6 @@ impl LaterCommand {
         let (Self::BuildCache(all)
         | Self::Completion(all)
         | Self::Doctor(all)
-        | Self::Export(all)
         | Self::Fromhost(all)
         | Self::History(all)
         | Self::Inspect(all)
@@ -151,6 +149,8 @@ pub(crate) enum Command {
     Build(build::BuildArgs),
     /// `delete`.
     Delete(delete::DeleteArgs),
+    /// `export`.
+    Export(export::ExportArgs),
     /// `gestalt`.
     Gestalt(gestalt::GestaltArgs),
     /// `import`.
@@ -269,6 +269,7 @@ impl Subcommands {
         let (command, after) = match self {
             Self::Build(Options { own, common }) => (Command::Build(own), common),
             Self::Delete(Options { own, common }) => (Command::Delete(own), common),
+            Self::Export(Options { own, common }) => (Command::Export(own), common),
             Self::Gestalt(Options { own, common }) => (Command::Gestalt(own), common),
             Self::Import(Options { own, common }) => (Command::Import(own), common),
             Self::List(Options { own, common }) => (Command::List(own), common),

@@ -110,7 +110,7 @@ impl Image {
             .iter()
             .map(|(descriptor, _)| descriptor.clone())
             .collect();
-        let bytes = Manifest::new(config, layers).to_bytes();
+        let bytes = Manifest::new(ch_oci::Format::Oci, config, layers).to_bytes();
         let mut manifest = write(&bytes, media_type::OCI_MANIFEST);
         if !self.architectures.is_empty() {
             manifest = write(&self.index(&manifest), media_type::OCI_INDEX);

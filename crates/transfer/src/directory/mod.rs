@@ -1,8 +1,6 @@
-//! From a registry into a plain directory of the host.
+//! An image as a plain directory of the host.
 //!
-//! The image comes as in any pull and its blobs and layers stay in the storage directory, so that the
-//! next pull of it is quick; but it gets no name there. Its layers are copied into a new directory
-//! beside the wanted one, which takes its place when it is complete.
+//! Its layers are copied into a new directory beside the wanted one, which takes its place when it is complete.
 //!
 //! Invariants: the wanted directory is the old one or the new one, whole, whenever it is looked at;
 //! nothing that is neither empty nor an image is replaced.
@@ -11,17 +9,13 @@ mod description;
 mod error;
 mod place;
 
-use std::path::Path;
-
 use ch_linux::sync;
-use ch_oci::{ImageConfig, Reference};
-use ch_registry::Client;
 use ch_storage::{ImageRecord, Storage};
 
-use super::{Pull, PullError, PullOptions, Tell};
-use crate::event::Event;
+use crate::event::{Event, Tell};
+pub(crate) use description::describe;
 pub use error::DirectoryError;
-use place::Place;
+pub(crate) use place::Place;
 
 /// An image that was put into a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,32 +26,8 @@ pub struct Flattened {
     pub entries: u64,
 }
 
-/// Brings the image that `reference` names into `directory`, which does not exist, is empty, or is an
-/// image that is replaced. `options.destination` is not used: it has no name here.
-pub fn pull_directory(
-    storage: &Storage,
-    client: &Client,
-    reference: &Reference,
-    directory: &Path,
-    options: &PullOptions,
-    tell: &(dyn Fn(Event) + Sync),
-) -> Result<Flattened, PullError> {
-    let place = Place::find(directory, storage.path())?;
-    let pull = Pull::new(storage, client, reference, options, tell)?;
-    tell(Event::Pulling(reference.clone()));
-    tell(Event::DestinationDirectory(directory.to_owned()));
-    if place.has_image() {
-        tell(Event::Replacing(directory.to_owned()));
-    }
-    let arrived = pull.bring()?;
-    pull.tell_arrival(&arrived, arrived.unpacked.is_empty());
-    let flattened = flatten(storage, arrived.record, &place, tell)?;
-    tell(Event::Done);
-    Ok(flattened)
-}
-
 /// Makes the directory of an image whose layers are all here.
-fn flatten(
+pub(crate) fn flatten(
     storage: &Storage,
     record: ImageRecord,
     place: &Place,
@@ -81,8 +51,7 @@ fn flatten(
         source,
     };
     ch_rootfs::furnish(root).map_err(complete)?;
-    let config = ImageConfig::parse(&record.config).unwrap_or_default();
-    let warnings = description::write(root, &record, &config, &copied.owners).map_err(complete)?;
+    let warnings = describe(root, &record, &copied.owners).map_err(complete)?;
     for warning in warnings {
         tell(Event::Warning(warning));
     }

@@ -15,12 +15,12 @@ use ch_storage::ImageRecord;
 use serde_json::{Map, Value, json};
 
 /// Writes all of them below `root`; gives warnings about what could not be said.
-pub(super) fn write(
+pub(crate) fn describe(
     root: &Directory,
     record: &ImageRecord,
-    config: &ImageConfig,
     owners: &[u8],
 ) -> Result<Vec<String>, SyscallError> {
+    let config = ImageConfig::parse(&record.config).unwrap_or_default();
     let found = root.try_attributes_of("ch")?;
     let before = file::status(root)?.modified;
     let directory = match found.map(|found| found.kind) {
@@ -35,8 +35,8 @@ pub(super) fn write(
         directory.set_mode(0o755)?;
         file::set_modified(root, before)?;
     }
-    let (environment, warnings) = environment(config);
-    let metadata = metadata(config).to_string() + "\n";
+    let (environment, warnings) = environment(&config);
+    let metadata = metadata(&config).to_string() + "\n";
     put(&directory, "environment", environment.as_bytes())?;
     put(&directory, "metadata.json", metadata.as_bytes())?;
     put(&directory, "config.json", &record.config)?;

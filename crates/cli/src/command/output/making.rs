@@ -1,0 +1,51 @@
+//! How an image is made that leaves the storage directory.
+
+use ch_layer::Compression;
+use ch_oci::Format;
+use ch_transfer::{AssembleOptions, FormatChoice};
+use jiff::Timestamp;
+
+use crate::failure::Failure;
+
+/// What keys of `--output` and options of `export` say alike.
+#[derive(Debug, Default)]
+pub(in crate::command) struct Making {
+    /// The name of a compression.
+    pub(in crate::command) compression: Option<String>,
+    /// Its level.
+    pub(in crate::command) level: Option<i32>,
+    /// Whose media types.
+    pub(in crate::command) format: Option<Format>,
+    /// Annotations of the manifest.
+    pub(in crate::command) annotations: Vec<(String, String)>,
+}
+
+impl Making {
+    /// How the parts of an image are made.
+    pub(in crate::command) fn assemble(
+        &self,
+        usual: FormatChoice,
+        created: Option<Timestamp>,
+        latest: Option<Timestamp>,
+    ) -> Result<AssembleOptions, Failure> {
+        Ok(AssembleOptions {
+            compression: self.compression(Compression::default())?,
+            format: self.format.map_or(usual, FormatChoice::Always),
+            latest,
+            created,
+            annotations: self.annotations.clone(),
+        })
+    }
+
+    /// How an archive is compressed.
+    pub(in crate::command) fn compression(
+        &self,
+        usual: Compression,
+    ) -> Result<Compression, Failure> {
+        match (&self.compression, self.level) {
+            (Some(name), level) => Ok(Compression::named(name, level)?),
+            (None, Some(_)) => Err(Failure::new("compression-level needs compression")),
+            (None, None) => Ok(usual),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Where images go: `--output` of build, and what `export` is told.
+
+mod keys;
+mod making;
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use ch_oci::Reference;
+use ch_storage::{ImageRecord, Storage};
+use ch_transfer::{ExportError, Form, Naming, Target};
+
+use super::{Context, transfer};
+use crate::failure::Failure;
+use crate::terminal::{Terminal, Transfers};
+pub(super) use keys::Wanted;
+pub(super) use making::Making;
+
+/// What is made of an image, and where it goes.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// What is made.
+    pub(super) form: Form,
+    /// Where it goes.
+    pub(super) destination: Destination,
+    /// Another name than those that it has.
+    pub(super) name: Option<Reference>,
+    /// Another tag in a layout than that of its name.
+    pub(super) tag: Option<String>,
+}
+
+/// A place for an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// A file or directory.
+    Path(PathBuf),
+    /// `-`.
+    StandardOutput,
+}
+
+impl Destination {
+    /// As the user writes it.
+    pub(super) fn parse(text: &Path) -> Self {
+        if text == Path::new("-") {
+            Self::StandardOutput
+        } else {
+            Self::Path(text.to_owned())
+        }
+    }
+
+    /// Fails if it is no place for what people can't read.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if *self == Self::StandardOutput && io::stdout().is_terminal() {
+            let failure = Failure::new("can't export: standard output is a terminal");
+            return Err(failure.with_hint("name a file, or redirect standard output"));
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::StandardOutput => f.write_str("-"),
+        }
+    }
+}
+
+impl Output {
+    /// Makes it of `record`, which has these names.
+    pub(super) fn write(
+        &self,
+        storage: &Storage,
+        record: &ImageRecord,
+        names: &[Reference],
+        context: &Context,
+    ) -> Result<(), Failure> {
+        let terminal = &*context.terminal;
+        let naming = Naming {
+            names: match &self.name {
+                Some(name) => vec![name.clone()],
+                None => names.to_vec(),
+            },
+            tag: self.tag.clone(),
+        };
+        let mut stream = None;
+        let target = match &self.destination {
+            Destination::Path(path) => Target::Path(path.clone()),
+            Destination::StandardOutput => Target::Stream(stream.insert(standard_output()?)),
+        };
+        let transfers = Transfers::new(terminal);
+        let tell = |event| transfer::show(&event, &transfers, terminal);
+        let done = ch_transfer::export(storage, record, &self.form, &naming, target, &tell);
+        done.map_err(|error| failure(error, &self.destination, terminal))
+    }
+}
+
+fn standard_output() -> Result<File, Failure> {
+    if ch_linux::standard_output::was_closed() {
+        return Err(Failure::new("can't write output: Bad file descriptor"));
+    }
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+fn failure(error: ExportError, destination: &Destination, terminal: &Terminal) -> Failure {
+    if *destination == Destination::StandardOutput && error.is_of_target() {
+        terminal.die_if_unread();
+    }
+    let is_of_target = error.is_of_target();
+    let failure = Failure::from(error);
+    if is_of_target {
+        return failure.of_another_directory();
+    }
+    failure
+}

@@ -1,0 +1,198 @@
+//! An image as registries and archives have it: manifest, config and blobs.
+//!
+//! What came from a registry and was not changed is given back byte for byte, and so are the layers below what was
+//! built here. A layer that was made here is packed and compressed when it is first asked for, and the result is
+//! kept among the blobs.
+
+mod config;
+mod error;
+mod layer;
+
+use std::fs::File;
+
+use ch_layer::{Compression, PackOptions};
+use ch_oci::{Descriptor, Digest, Document, Format, ImageConfig, Manifest, OrderedMap, annotation};
+use ch_storage::{ImageRecord, Storage};
+use jiff::Timestamp;
+
+use crate::event::Tell;
+pub use error::AssembleError;
+
+/// Largest manifest that is taken from the storage directory, as from a registry.
+const LARGEST_MANIFEST: u64 = 4 << 20;
+
+/// Whose media types an image gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormatChoice {
+    /// Those that it came with; if it was made here, these.
+    Usual(Format),
+    /// These, also if it came with others.
+    Always(Format),
+}
+
+impl FormatChoice {
+    /// The format of what is made.
+    fn of_made(self) -> Format {
+        match self {
+            Self::Usual(format) | Self::Always(format) => format,
+        }
+    }
+
+    /// Whether an image with a manifest of this type may stay as it is.
+    fn allows(self, media_type: &str) -> bool {
+        match self {
+            Self::Usual(_) => true,
+            Self::Always(format) => Format::of_manifest(media_type) == Some(format),
+        }
+    }
+}
+
+/// What an image is to be like.
+#[derive(Debug, Clone)]
+pub struct AssembleOptions {
+    /// How layers that are made here are compressed.
+    pub compression: Compression,
+    /// Whose media types it has.
+    pub format: FormatChoice,
+    /// No file in a layer that is made here is younger.
+    pub latest: Option<Timestamp>,
+    /// When the manifest says that the image was made, beside what its config says.
+    pub created: Option<Timestamp>,
+    /// Annotations of the manifest.
+    pub annotations: Vec<(String, String)>,
+}
+
+/// An image, complete. Its layers are blobs of the storage directory.
+#[derive(Debug, Clone)]
+pub struct Assembled {
+    /// What the manifest is.
+    pub manifest: Descriptor,
+    /// The manifest itself.
+    pub manifest_bytes: Vec<u8>,
+    /// What the config is.
+    pub config: Descriptor,
+    /// The config itself.
+    pub config_bytes: Vec<u8>,
+    /// The layers, lowest first.
+    pub layers: Vec<Descriptor>,
+}
+
+impl Assembled {
+    /// Opens the blob of a layer.
+    pub fn open(storage: &Storage, layer: &Descriptor) -> Result<File, AssembleError> {
+        let digest = &layer.digest;
+        let blob = storage.blobs().open(digest)?;
+        blob.ok_or_else(|| AssembleError::BlobGone(digest.clone()))
+    }
+}
+
+/// Makes everything of `record` that is not there yet.
+pub fn assemble(
+    storage: &Storage,
+    record: &ImageRecord,
+    options: &AssembleOptions,
+    tell: Tell<'_>,
+) -> Result<Assembled, AssembleError> {
+    if record.incomplete {
+        return Err(AssembleError::Incomplete);
+    }
+    if let Some(assembled) = as_it_came(storage, record, options)? {
+        return Ok(assembled);
+    }
+    // Nobody else knows that they are still needed.
+    let _lease = storage.lease(&record.layer_ids())?;
+    let packer = layer::Packer {
+        storage,
+        compression: options.compression,
+        pack: PackOptions {
+            latest: options.latest.map(Timestamp::as_second),
+        },
+        tell,
+    };
+    let format = options.format.of_made();
+    let count = record.layers.len();
+    let (mut diff_ids, mut layers) = (Vec::new(), Vec::new());
+    for (at, layer) in record.layers.iter().enumerate() {
+        let (diff_id, mut descriptor) = packer.blob(layer, (at + 1, count))?;
+        let media_type = format.layer(&descriptor.media_type);
+        let media_type = media_type.ok_or_else(|| AssembleError::Format {
+            media_type: descriptor.media_type.clone(),
+        })?;
+        descriptor.media_type = media_type.to_owned();
+        diff_ids.push(diff_id);
+        layers.push(descriptor);
+    }
+    let config_bytes = complete_config(record, diff_ids)?;
+    let config = describe(format.config(), &config_bytes);
+    let mut manifest = Manifest::new(format, config.clone(), layers.clone());
+    manifest.annotations = annotations(options);
+    let manifest_bytes = manifest.to_bytes();
+    Ok(Assembled {
+        manifest: describe(format.manifest(), &manifest_bytes),
+        manifest_bytes,
+        config,
+        config_bytes,
+        layers,
+    })
+}
+
+fn describe(media_type: &str, bytes: &[u8]) -> Descriptor {
+    Descriptor::new(media_type, Digest::of(bytes), bytes.len() as u64)
+}
+
+fn complete_config(record: &ImageRecord, diff_ids: Vec<Digest>) -> Result<Vec<u8>, AssembleError> {
+    let config = ImageConfig::parse(&record.config)?;
+    if config.rootfs.diff_ids == diff_ids && config::agrees(&config) {
+        return Ok(record.config.clone());
+    }
+    Ok(config::complete(config, diff_ids).to_bytes())
+}
+
+fn annotations(options: &AssembleOptions) -> Option<OrderedMap<String>> {
+    let mut annotations = OrderedMap::default();
+    if let Some(created) = options.created {
+        annotations.insert(annotation::CREATED, created.to_string());
+    }
+    for (key, value) in &options.annotations {
+        annotations.insert(key.clone(), value.clone());
+    }
+    (!annotations.is_empty()).then_some(annotations)
+}
+
+/// The image as it was pulled, if nothing else is wanted and all of it is here.
+fn as_it_came(
+    storage: &Storage,
+    record: &ImageRecord,
+    options: &AssembleOptions,
+) -> Result<Option<Assembled>, AssembleError> {
+    let Some(manifest) = &record.manifest else {
+        return Ok(None);
+    };
+    if !options.format.allows(&manifest.media_type) || annotations(options).is_some() {
+        return Ok(None);
+    }
+    let Some(manifest_bytes) = storage.blobs().read(&manifest.digest, LARGEST_MANIFEST)? else {
+        return Ok(None);
+    };
+    let Document::Manifest(document) =
+        Document::parse(&manifest_bytes, Some(&manifest.media_type))?
+    else {
+        return Ok(None);
+    };
+    if Digest::of(&record.config) != document.config.digest {
+        return Ok(None);
+    }
+    for layer in &document.layers {
+        if !storage.blobs().contains(&layer.digest)? {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Assembled {
+        // What an index said of it does not belong to it.
+        manifest: describe(&manifest.media_type, &manifest_bytes),
+        manifest_bytes,
+        config: document.config,
+        config_bytes: record.config.clone(),
+        layers: document.layers,
+    }))
+}
