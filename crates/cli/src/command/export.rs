@@ -5,13 +5,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use ch_layer::Compression;
-use ch_oci::Format;
+use ch_oci::{Format, ImageConfig, Wanted};
+use ch_storage::ImageRecord;
 use ch_transfer::{Event, Form, FormatChoice};
 use clap::Args;
 
 use super::context::{image, reference};
 use super::output::{Destination, Making, Output};
-use super::{Context, Done};
+use super::{Context, Done, platform};
 use crate::failure::Failure;
 
 /// Arguments of `export`.
@@ -58,6 +59,7 @@ pub(super) fn run(arguments: &ExportArgs, context: &Context) -> Done {
     let output = arguments.output()?;
     let storage = context.existing_storage()?;
     let record = image(&name, storage.as_ref())?;
+    check_platform(&record, context)?;
     let storage = context.storage()?;
     let terminal = &*context.terminal;
     let shown = arguments.destination.display().to_string();
@@ -73,6 +75,22 @@ pub(super) fn run(arguments: &ExportArgs, context: &Context) -> Done {
     storage.commit()?;
     terminal.info(Event::Done.line().unwrap_or_default());
     Ok(())
+}
+
+/// Fails if another platform is asked for than the one that the image is for.
+fn check_platform(record: &ImageRecord, context: &Context) -> Result<(), Failure> {
+    let text = context.arch();
+    let Wanted::Exact(wanted) = platform::wanted(text.as_deref(), &context.terminal)? else {
+        return Ok(());
+    };
+    let config = ImageConfig::parse(&record.config)?;
+    match config.platform() {
+        Some(there) if !there.is_same_as(&wanted) => {
+            let message = format!("requested arch unavailable: {}", text.unwrap_or_default());
+            Err(Failure::new(message).with_hint(format_args!("available: {there}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl ExportArgs {

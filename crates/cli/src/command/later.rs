@@ -83,14 +83,7 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
         ],
     ),
     ("delete", &[("purge", No)]),
-    (
-        "export",
-        &[
-            ("ownership", Required),
-            ("platform", Required),
-            ("squash-all", No),
-        ],
-    ),
+    ("export", &[("ownership", Required), ("squash-all", No)]),
     ("import", &[("format", Required)]),
     ("list", &[("undeletable", No), ("undeleteable", No)]),
     ("pull", &[("jobs", Required)]),

@@ -6,6 +6,7 @@
 )]
 
 mod build;
+mod export;
 mod images;
 mod kills;
 mod limits;

@@ -12,7 +12,7 @@ use ch_test_support::{
 use crate::{put_debian, using};
 
 /// An image of this machine's `sh`, in `registry` as `small:1`.
-fn put_small(registry: &Registry, env: &TestEnv) -> ImageLayout {
+pub(crate) fn put_small(registry: &Registry, env: &TestEnv) -> ImageLayout {
     small_root(&env.path("small"));
     let (archive, root) = (env.path("small.tar"), env.path("small"));
     let arguments = ["--create", "--owner=0", "--group=0", "--file"];
@@ -25,7 +25,7 @@ fn put_small(registry: &Registry, env: &TestEnv) -> ImageLayout {
     layout
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("the test's paths are UTF-8")
 }
 

@@ -209,7 +209,7 @@ fn what_scripts_of_other_builders_say_is_understood() {
         assert!(parse_words(words).is_ok(), "{words:?}");
     }
     for (words, option) in [
-        (&["build", "-o", "x.tar", "."][..], "output"),
+        (&["build", "-m", "1g", "."][..], "memory"),
         (&["list", "-u"], "undeletable"),
     ] {
         let request = request(words);
