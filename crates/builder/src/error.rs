@@ -121,6 +121,14 @@ pub enum Problem {
     /// A command was killed.
     #[error("build failed: RUN command killed by {0}")]
     Killed(Signal),
+    /// A command that prepares the image for `fakeroot` failed.
+    #[error("build failed: --force: init step {number} {end}")]
+    Init {
+        /// Which of the commands, from 1.
+        number: usize,
+        /// How it ended.
+        end: String,
+    },
     /// A command was never executed.
     #[error("build failed: RUN can't be started: {0}")]
     NotStarted(RunError),

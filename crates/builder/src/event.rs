@@ -18,10 +18,12 @@ pub enum Event {
     Warning(String),
     /// What only those who look for a problem want to know.
     Note(String),
+    /// What the `fakeroot` mode found or does.
+    Workaround(String),
     /// How many instructions the root emulation had to change.
     Modified {
-        /// Name of the mode.
-        mode: &'static str,
+        /// The mode.
+        mode: ch_emulation::Mode,
         /// How many `RUN` instructions.
         count: usize,
     },
@@ -61,7 +63,11 @@ impl fmt::Display for Event {
             Self::Instruction { number, mark, text } => {
                 write!(f, "{number:3}{} {text}", mark.character())
             }
-            Self::Warning(text) | Self::Note(text) => f.write_str(text),
+            Self::Warning(text) | Self::Note(text) | Self::Workaround(text) => f.write_str(text),
+            Self::Modified {
+                mode: ch_emulation::Mode::Fakeroot,
+                count,
+            } => write!(f, "--force: init OK & modified {count} RUN instructions"),
             Self::Modified { mode, count } => {
                 write!(f, "--force={mode}: modified {count} RUN instructions")
             }

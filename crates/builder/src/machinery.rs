@@ -16,15 +16,14 @@ use ch_ownership::Override;
 use ch_rootfs::{Learned, MountPoints, Mounter, PlaceKind, PrepareError, Workspace};
 use ch_storage::{LayerId, Lease};
 
+use crate::Event;
 use crate::build::Context;
 use crate::error::{BuildError, Problem};
-use crate::fakeroot::advice_applies;
-use crate::{Event, Options};
+use crate::fakeroot::{LARGEST, Recipe};
 
 /// What steps are executed with.
 pub(crate) struct Machinery<'a> {
     context: &'a Context<'a>,
-    options: &'a Options,
     events: &'a dyn Fn(Event),
     mounter: OnceCell<Mounter>,
     /// Keeps others from freeing the layers of the latest workspace.
@@ -35,14 +34,9 @@ pub(crate) struct Machinery<'a> {
 }
 
 impl<'a> Machinery<'a> {
-    pub(crate) fn new(
-        context: &'a Context<'a>,
-        options: &'a Options,
-        events: &'a dyn Fn(Event),
-    ) -> Self {
+    pub(crate) fn new(context: &'a Context<'a>, events: &'a dyn Fn(Event)) -> Self {
         Self {
             context,
-            options,
             events,
             mounter: OnceCell::new(),
             lease: RefCell::new(None),
@@ -97,6 +91,18 @@ impl<'a> Machinery<'a> {
         Ok(Users::new(&read(PASSWD)?, &read(GROUP)?))
     }
 
+    /// The recipe for an image with `layers`, found without mounting it.
+    pub(crate) fn recipe(&self, layers: &[LayerId]) -> Result<Option<&'static Recipe>, BuildError> {
+        let Some(storage) = self.context.storage else {
+            return Ok(None);
+        };
+        let failed = "can't find out what distribution the image is";
+        let _lease = storage.lease(layers).map_err(Problem::files(failed))?;
+        let read = |path: &Path| ch_rootfs::read_file(storage, layers, path, LARGEST);
+        let found = Recipe::detect(read).map_err(Problem::files(failed))?;
+        Ok(found)
+    }
+
     /// Remembers, for the commit that follows, what was written from outside and can't carry it.
     pub(crate) fn learn(&self, learned: Learned) {
         self.learned.replace(learned);
@@ -114,13 +120,24 @@ impl<'a> Machinery<'a> {
         }))
     }
 
-    /// Executes a command in a container on `workspace`. `argv` is what its author wrote.
+    /// Executes a command in a container on `workspace`, which must succeed; `advice` is for when it does not.
     pub(crate) fn execute(
         &self,
         workspace: &Workspace,
-        mut spec: Spec,
-        argv: &[String],
+        spec: Spec,
+        advice: Option<&str>,
     ) -> Result<(), BuildError> {
+        let outcome = self.outcome(workspace, spec)?;
+        self.learned.replace(learned(&outcome.remembered));
+        judge(&outcome, advice)
+    }
+
+    /// Executes a command in a container on `workspace`, and says how it ended.
+    pub(crate) fn outcome(
+        &self,
+        workspace: &Workspace,
+        mut spec: Spec,
+    ) -> Result<Outcome, BuildError> {
         if spec.emulation == Mode::Supervisor {
             spec.remembered = remembered(workspace)?;
         }
@@ -140,10 +157,7 @@ impl<'a> Machinery<'a> {
             None => Output::Inherit,
         };
         match ch_container::run(&context, workspace.root(), &spec, output) {
-            Ok(outcome) => {
-                self.learned.replace(learned(&outcome.remembered));
-                self.judge(&outcome, workspace, argv)
-            }
+            Ok(outcome) => Ok(outcome),
             Err(RunError::Stopped) => Err(Problem::Stopped.into()),
             Err(error) => {
                 let hint = error.hint();
@@ -165,30 +179,6 @@ impl<'a> Machinery<'a> {
         });
     }
 
-    fn judge(
-        &self,
-        outcome: &Outcome,
-        workspace: &Workspace,
-        argv: &[String],
-    ) -> Result<(), BuildError> {
-        let problem = match outcome.end {
-            End::Exited(0) => return Ok(()),
-            End::Exited(status) => Problem::Exited(status),
-            End::Killed(signal) => Problem::Killed(Signal::from_raw(signal)),
-        };
-        let wants_root = || {
-            self.options.advise_force
-                && self.options.emulation == Mode::None
-                && advice_applies(workspace.root(), argv)
-        };
-        let hint = if outcome.out_of_memory {
-            Some("out of memory?".to_owned())
-        } else {
-            wants_root().then(|| "--force=supervisor may fix it".to_owned())
-        };
-        Err(BuildError::from(problem).with_any_hint(hint))
-    }
-
     fn mounter(&self) -> Result<&Mounter, BuildError> {
         if let Some(mounter) = self.mounter.get() {
             return Ok(mounter);
@@ -200,6 +190,21 @@ impl<'a> Machinery<'a> {
         })?;
         Ok(self.mounter.get_or_init(|| mounter))
     }
+}
+
+/// Whether a command did what it was to do.
+fn judge(outcome: &Outcome, advice: Option<&str>) -> Result<(), BuildError> {
+    let problem = match outcome.end {
+        End::Exited(0) => return Ok(()),
+        End::Exited(status) => Problem::Exited(status),
+        End::Killed(signal) => Problem::Killed(Signal::from_raw(signal)),
+    };
+    let advice = if outcome.out_of_memory {
+        Some("out of memory?")
+    } else {
+        advice
+    };
+    Err(BuildError::from(problem).with_any_hint(advice.map(str::to_owned)))
 }
 
 /// What the image's layers have beside their files, for the supervisor.

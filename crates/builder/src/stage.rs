@@ -7,6 +7,7 @@ use ch_oci::{History, ImageConfig, Platform};
 use ch_storage::{ImageLayer, LayerId, StateId};
 
 use crate::error::{BuildError, Problem};
+use crate::fakeroot::Recipe;
 use crate::plan;
 use crate::scope::Scope;
 
@@ -28,6 +29,10 @@ pub(crate) struct Stage {
     pub(crate) state: StateId,
     /// This stage has a `CMD` of its own, which `ENTRYPOINT` leaves alone.
     pub(crate) has_command: bool,
+    /// What the distribution needs for `fakeroot`, if it is known.
+    pub(crate) recipe: Option<&'static Recipe>,
+    /// Whether that was done in this stage.
+    pub(crate) initialised: bool,
 }
 
 impl Stage {
@@ -50,6 +55,8 @@ impl Stage {
             scope,
             state,
             has_command: false,
+            recipe: None,
+            initialised: false,
         }
     }
 

@@ -69,7 +69,7 @@ fn live(request: &Request, root: OwnedFd, channel: &Channel) -> Result<(), SetUp
             });
     let supervision = match request.spec.emulation {
         Mode::Supervisor => Some((credentials?, Socket::pair().map_err(failed)?)),
-        Mode::Seccomp | Mode::None => None,
+        Mode::Seccomp | Mode::Fakeroot | Mode::None => None,
     };
     let children = Receiver::new(&[Signal::CHILD]).map_err(failed)?;
     match process::fork().map_err(|error| could_not_start("command", error))? {

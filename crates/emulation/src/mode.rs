@@ -15,6 +15,8 @@ pub enum Mode {
     Supervisor,
     /// Calls that need privileges succeed without doing anything, and nothing is remembered.
     Seccomp,
+    /// `fakeroot(1)` stands before the commands that need it; the kernel answers every call itself.
+    Fakeroot,
     /// The kernel answers every call itself.
     None,
 }
@@ -25,12 +27,15 @@ pub enum Mode {
 pub struct UnknownMode(String);
 
 impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 4] = [Self::Supervisor, Self::Seccomp, Self::Fakeroot, Self::None];
+
     /// The filter a command of this mode runs under; empty if it needs none.
     pub fn filter(self) -> Vec<Instruction> {
         match self {
             Self::Supervisor => filter::ask(),
             Self::Seccomp => filter::pretend_success(),
-            Self::None => Vec::new(),
+            Self::Fakeroot | Self::None => Vec::new(),
         }
     }
 
@@ -39,6 +44,7 @@ impl Mode {
         match self {
             Self::Supervisor => "supervisor",
             Self::Seccomp => "seccomp",
+            Self::Fakeroot => "fakeroot",
             Self::None => "none",
         }
     }
@@ -47,7 +53,7 @@ impl Mode {
     pub fn forgets_owners(self) -> bool {
         match self {
             Self::Supervisor => false,
-            Self::Seccomp | Self::None => true,
+            Self::Seccomp | Self::Fakeroot | Self::None => true,
         }
     }
 }
@@ -62,7 +68,7 @@ impl FromStr for Mode {
     type Err = UnknownMode;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        [Self::Supervisor, Self::Seccomp, Self::None]
+        Self::ALL
             .into_iter()
             .find(|mode| mode.name() == name)
             .ok_or_else(|| UnknownMode(name.to_owned()))
@@ -75,7 +81,7 @@ mod tests {
 
     #[test]
     fn every_mode_is_found_by_its_name() {
-        for mode in [Mode::Supervisor, Mode::Seccomp, Mode::None] {
+        for mode in Mode::ALL {
             assert_eq!(mode.name().parse(), Ok(mode));
         }
         assert_eq!("sudo".parse::<Mode>(), Err(UnknownMode("sudo".to_owned())));
@@ -84,6 +90,7 @@ mod tests {
     #[test]
     fn without_emulation_there_is_no_filter() {
         assert!(Mode::None.filter().is_empty());
+        assert!(Mode::Fakeroot.filter().is_empty());
         assert!(!Mode::Seccomp.filter().is_empty());
     }
 }

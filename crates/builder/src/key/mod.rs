@@ -6,7 +6,8 @@
 //! |---|---|---|
 //! | `FROM` | identity of the base: pulled, its manifest's digest; built, its last state and what `RUN` sees of its configuration | name and tag |
 //! | `ARG`, `ENV` | name and value, when defined | comments, spacing; the value of a pass-through variable |
-//! | `RUN` | argument vector, directory, user, emulation and its commands, binds, platform | environment (`ARG` and `ENV` are links of the chain), content of binds |
+//! | `RUN` | argument vector, directory, user, emulation and what it makes of the command, binds, platform | environment (`ARG` and `ENV` are links of the chain), content of binds |
+//! | preparation for `fakeroot` | check, command, and all that enters for `RUN` | the recipe's name |
 //! | `COPY` | destination, numbers of `--chown`, `--chmod`, and of each object: path, kind, mode, link target, `user.*` attributes, content | mtime, inode, names of owners |
 //! | `WORKDIR` | result, and the numbers of who would own it | |
 //! | `USER`, `SHELL` | result | |

@@ -36,6 +36,7 @@ impl Schedule<'_> {
                     .expect("what a stage needs is planned before it");
                 let mut stage = base.clone();
                 stage.has_command = false;
+                stage.initialised = false;
                 stage.config.config.on_build = None;
                 Ok(stage)
             }

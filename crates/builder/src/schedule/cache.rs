@@ -12,8 +12,20 @@ use crate::machinery::Machinery;
 use crate::stage::Stage;
 use crate::{Cache, Event, Mark};
 
+/// Which part of an instruction a step is: what its author sees of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What it says.
+    Itself,
+    /// What must be done before: the instruction's line is shown if that is executed, and the history
+    /// tells of it if it made a layer.
+    Before,
+}
+
 /// An instruction that is executed on files, ready to be looked up.
 pub(super) struct Step<'s> {
+    /// What it is of its instruction.
+    pub(super) part: Part,
     /// The state it leads to.
     pub(super) state: StateId,
     /// Its line of the history.
@@ -51,7 +63,7 @@ impl Schedule<'_> {
         };
         if cached.is_none() && self.options.dry_run {
             self.warn_once(&step);
-            self.tell(header, Mark::Executed);
+            self.tell_part(header, Mark::Executed, step.part);
             stage.state = step.state;
             return Ok(Mark::Neither);
         }
@@ -68,13 +80,13 @@ impl Schedule<'_> {
         }
         let outcome = match cached {
             Some(outcome) => {
-                self.tell(header, Mark::Hit);
+                self.tell_part(header, Mark::Hit, step.part);
                 outcome
             }
             None => {
                 mark = Mark::Executed;
                 self.warn_once(&step);
-                self.tell(header, Mark::Executed);
+                self.tell_part(header, Mark::Executed, step.part);
                 self.execute(header, &step, stage)?
             }
         };
@@ -82,9 +94,20 @@ impl Schedule<'_> {
         let made_layer = outcome.layers != stage.layers;
         stage.layers = outcome.layers;
         let created = self.options.created.unwrap_or(outcome.created);
-        stage.remember(step.history, &created.to_string(), made_layer);
+        if made_layer || step.part != Part::Before {
+            stage.remember(step.history, &created.to_string(), made_layer);
+        }
         stage.state = step.state;
         Ok(mark)
+    }
+
+    /// Shows the line of the instruction that a step is part of, once.
+    fn tell_part(&mut self, header: &Header, mark: Mark, part: Part) {
+        let is_due = part == Part::Itself || mark == Mark::Executed;
+        if is_due && !self.line_shown {
+            self.tell(header, mark);
+        }
+        self.line_shown = part == Part::Before && (is_due || self.line_shown);
     }
 
     /// Says once per build what a step has to say. Nobody wants to hear it of what was executed long ago.

@@ -5,7 +5,7 @@ use ch_emulation::Mode;
 use ch_rootfs::Workspace;
 
 use super::Schedule;
-use super::cache::Step;
+use super::cache::{Part, Step};
 use crate::Mark;
 use crate::context::imposed::Ids;
 use crate::error::{BuildError, Problem};
@@ -65,6 +65,7 @@ impl Schedule<'_> {
             }
         };
         let step = Step {
+            part: Part::Itself,
             state: state.clone(),
             history: prepared.history(),
             mount_points: Vec::new(),
@@ -125,6 +126,7 @@ impl Schedule<'_> {
                 Ok(())
             };
             let step = Step {
+                part: Part::Itself,
                 state,
                 history,
                 mount_points: Vec::new(),

@@ -6,6 +6,7 @@
 
 mod base;
 mod cache;
+mod fakeroot;
 mod files;
 
 use std::collections::HashSet;
@@ -25,7 +26,7 @@ use crate::stage::{Stage, Words};
 use crate::step::metadata::{self, Applied};
 use crate::step::{copy, run};
 use crate::{Event, Mark, Options};
-use cache::Step;
+use cache::{Part, Step};
 
 /// A build while it goes on.
 pub(crate) struct Schedule<'a> {
@@ -40,6 +41,8 @@ pub(crate) struct Schedule<'a> {
     number: usize,
     /// `RUN` instructions that the root emulation had to change.
     modified: usize,
+    /// The line of the current instruction is shown already.
+    line_shown: bool,
     /// What steps had to say and have said.
     warned: HashSet<String>,
     /// Finished stages, by their number in the Dockerfile.
@@ -58,10 +61,11 @@ impl<'a> Schedule<'a> {
             options,
             plan,
             events,
-            machinery: Machinery::new(context, options, events),
+            machinery: Machinery::new(context, events),
             sources: None,
             number: 0,
             modified: 0,
+            line_shown: false,
             warned: HashSet::new(),
             finished: Vec::new(),
         }
@@ -92,13 +96,7 @@ impl<'a> Schedule<'a> {
         } else {
             Some(record::store(self.context.storage(), self.options, stage)?)
         };
-        if self.modified > 0 {
-            let mode = self.options.emulation.name();
-            (self.events)(Event::Modified {
-                mode,
-                count: self.modified,
-            });
-        }
+        self.tell_modified();
         if !self.options.dry_run {
             let name = self.options.names[0].to_string();
             (self.events)(Event::Grown {
@@ -124,6 +122,8 @@ impl<'a> Schedule<'a> {
             stage.state = key.state();
             stage.scope.declare(name, Some(value.clone()));
         }
+        self.find_recipe(&mut stage)
+            .map_err(|e| e.at(source, planned.stage.header.span))?;
         for instruction in &planned.stage.instructions {
             self.instruction(instruction, &mut stage)
                 .map_err(|error| error.at(source, instruction.header.span))?;
@@ -175,13 +175,21 @@ impl<'a> Schedule<'a> {
         let words = Words::new(self.plan.file, "RUN", &stage.scope, &self.plan.scope);
         let prepared = run::prepare(run, &words, stage, self.options)?;
         let mode = self.options.emulation;
+        if mode == Mode::Fakeroot && prepared.changed.is_some() {
+            self.initialise(header, stage)?;
+        }
         let pretends = mode != Mode::Supervisor;
         let warning = || format!("USER: commands of RUN stay root under --force={mode}");
-        let spec = prepared.spec((self.number + 1).to_string(), self.options);
+        let number = self.number + usize::from(!self.line_shown);
+        let spec = prepared.spec(number.to_string(), self.options);
+        let advice = self.advice(&prepared, stage);
+        let events = self.events;
         let execute = |machinery: &Machinery<'_>, workspace: &Workspace| {
-            machinery.execute(workspace, spec.clone(), &prepared.argv)
+            fakeroot::tell_command(&prepared, mode, events);
+            machinery.execute(workspace, spec.clone(), advice)
         };
         let step = Step {
+            part: Part::Itself,
             state: prepared.state(&stage.state, self.options),
             history: prepared.history(stage),
             mount_points: spec.mount_points(),
@@ -194,7 +202,9 @@ impl<'a> Schedule<'a> {
             execute: &execute,
         };
         let mark = self.step(header, step, stage)?;
-        if mark == Mark::Executed && prepared.changed.is_some() {
+        // What is said of `fakeroot` is true of the image, however old its steps are.
+        let counts = mark == Mark::Executed || mode == Mode::Fakeroot;
+        if counts && prepared.changed.is_some() {
             self.modified += 1;
         }
         Ok(())

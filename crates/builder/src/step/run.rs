@@ -49,21 +49,44 @@ pub(crate) fn prepare(
     options: &Options,
 ) -> Result<Prepared, BuildError> {
     let (argv, shell_text) = argument_vector(run, words, stage)?;
-    let rules: &[ForceCommand] = match options.emulation {
-        Mode::Seccomp => &options.force_commands,
-        Mode::Supervisor | Mode::None => &[],
+    let changed = match options.emulation {
+        Mode::Seccomp => inject(&options.force_commands, &argv, shell_text),
+        Mode::Fakeroot => {
+            let recipe = stage.recipe.filter(|recipe| recipe.applies(&argv));
+            recipe.map(|recipe| recipe.prefixed(&argv))
+        }
+        Mode::Supervisor | Mode::None => None,
     };
-    let owned = |(name, value): (&str, &str)| (name.into(), value.into());
-    let passed_through =
-        pass_through().filter_map(|name| Some(owned((name, options.passed_through(name)?))));
     Ok(Prepared {
-        changed: inject(rules, &argv, shell_text),
+        changed,
         argv,
         working_directory: stage.working_directory().to_owned(),
         user: stage.config.config.user.clone().unwrap_or_default(),
-        variables: stage.scope.set_variables().map(owned).collect(),
-        passed_through: passed_through.collect(),
+        variables: variables(stage),
+        passed_through: passed_through(options),
     })
+}
+
+/// Makes a command of our own, for root and the image's `/bin/sh`, with the variables that `RUN` would have.
+pub(crate) fn script(text: &str, stage: &Stage, options: &Options) -> Prepared {
+    Prepared {
+        changed: None,
+        argv: ["/bin/sh", "-c", text].map(str::to_owned).to_vec(),
+        working_directory: "/".to_owned(),
+        user: String::new(),
+        variables: variables(stage),
+        passed_through: passed_through(options),
+    }
+}
+
+fn variables(stage: &Stage) -> Variables {
+    let owned = |(name, value): (&str, &str)| (name.into(), value.into());
+    stage.scope.set_variables().map(owned).collect()
+}
+
+fn passed_through(options: &Options) -> Variables {
+    let owned = |name: &str| Some((name.into(), options.passed_through(name)?.into()));
+    pass_through().filter_map(owned).collect()
 }
 
 /// The words of the process, and whether the last one is text for a shell.
@@ -121,30 +144,48 @@ impl Prepared {
 
     /// The state that the command leads to.
     pub(crate) fn state(&self, parent: &StateId, options: &Options) -> StateId {
-        let mut key = KeyHash::after(parent, "RUN 2");
+        let mut key = self.key("RUN 2", parent, options);
+        match options.emulation {
+            Mode::Seccomp => {
+                let rules = options.force_commands.iter().map(ForceCommand::canonical);
+                key.list("force", rules.collect::<Vec<_>>());
+            }
+            Mode::Fakeroot => {
+                key.list("executed", self.executed());
+            }
+            Mode::Supervisor | Mode::None => {}
+        }
+        key.state()
+    }
+
+    /// The state that the command leads to if it is executed only where `check` fails.
+    pub(crate) fn state_unless(
+        &self,
+        check: &Self,
+        parent: &StateId,
+        options: &Options,
+    ) -> StateId {
+        let mut key = self.key("fakeroot 1", parent, options);
+        key.list("unless", &check.argv);
+        key.state()
+    }
+
+    /// What every command's state depends on.
+    fn key(&self, kind: &str, parent: &StateId, options: &Options) -> KeyHash {
+        let mut key = KeyHash::after(parent, kind);
         key.list("argv", &self.argv)
             .field("directory", &self.working_directory)
             .field("user", &self.user)
             .field("emulation", options.emulation.name())
             .field("platform", options.platform.to_string())
             .field("host name", host_name(options));
-        if options.emulation == Mode::Seccomp {
-            key.list(
-                "force",
-                options
-                    .force_commands
-                    .iter()
-                    .map(ForceCommand::canonical)
-                    .collect::<Vec<_>>(),
-            );
-        }
         for bind in &options.binds {
             key.field("mount", bind.target.as_os_str().as_encoded_bytes());
             if let Source::Bind(source) = &bind.source {
                 key.field("of", source.as_os_str().as_encoded_bytes());
             }
         }
-        key.state()
+        key
     }
 
     /// The line of the history: arguments in scope, then the command.

@@ -11,6 +11,7 @@
 
 mod cache;
 mod copy;
+mod fakeroot;
 mod fixture;
 mod instructions;
 mod refusals;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let sections = [
         ("cache", cache::CASES),
         ("copies", copy::CASES),
+        ("fakeroot mode", fakeroot::CASES),
         ("instructions", instructions::CASES),
         ("refusals", refusals::CASES),
     ];

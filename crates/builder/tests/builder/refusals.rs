@@ -196,27 +196,30 @@ fn arguments(fixture: &Fixture) {
 }
 
 fn advice(fixture: &Fixture) {
-    let dockerfile = "FROM base\nRUN echo 12 > /etc/debian_version\nRUN dpkg -i x || exit 3\n";
-    let hint = |options: &Options| {
-        let outcome = fixture.build_with(dockerfile, options);
+    let debian = "FROM base AS debian\nRUN echo 12 > /etc/debian_version\n";
+    let hint = |last: &str, options: &Options| {
+        let outcome = fixture.build_with(&format!("{debian}{last}\n"), options);
         outcome.result.unwrap_err().hint().map(str::to_owned)
     };
+    let fails = "FROM debian\nRUN dpkg -i x || exit 3";
     let none = Options {
         emulation: Mode::None,
         ..fixture.options()
     };
+    let advice = Some("--force may fix it".to_owned());
+    assert_eq!(hint(fails, &none), advice);
+    // Not of the family; and not known to be of it when `--force` would look.
     assert_eq!(
-        hint(&none).as_deref(),
-        Some("--force=supervisor may fix it")
-    );
-    assert_eq!(
-        hint(&Options {
-            advise_force: false,
-            ..none
-        }),
+        hint("FROM debian\nRUN dnf install x || exit 3", &none),
         None
     );
-    assert_eq!(hint(&fixture.options()), None);
+    assert_eq!(hint("RUN dpkg -i x || exit 3", &none), None);
+    let silent = Options {
+        advise_force: false,
+        ..none
+    };
+    assert_eq!(hint(fails, &silent), None);
+    assert_eq!(hint(fails, &fixture.options()), None);
 }
 
 fn ignore_file(fixture: &Fixture) {

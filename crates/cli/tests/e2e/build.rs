@@ -58,16 +58,6 @@ fn unchanged_build_hits_and_a_changed_source_rebuilds_what_follows_it() {
 }
 
 #[test]
-fn force_without_a_mode_is_explained() {
-    let env = with_base();
-    env.write("context/Dockerfile", "FROM base\n");
-    env.image(["build", "--force", "context"])
-        .exits(1)
-        .complains("error: not yet supported: --force=fakeroot\n")
-        .complains("hint: leave --force out: root is emulated by default (--force=supervisor)\n");
-}
-
-#[test]
 fn step_warns_when_it_is_executed_and_a_dry_run_says_what_it_is() {
     let env = with_base();
     env.write("context/Dockerfile", "FROM base\nUSER 1\nRUN true\nRUN :\n");

@@ -204,6 +204,65 @@ RUN unshare -U sh -c 'id -u; cat /proc/self/uid_map'; id -u; unshare -r id -u
 }
 
 #[test]
+fn force_alone_is_fakeroot_and_says_what_it_does() {
+    let mut env = with_base();
+    // An image of the family, whose package manager brings `fakeroot`.
+    env.write(
+        "context/apt-get",
+        "#!/bin/sh\nmv /bin/fakeroot.new /bin/fakeroot 2>/dev/null; echo apt-get $*\n",
+    );
+    env.write("context/fakeroot", "#!/bin/sh\nexec \"$@\"\n");
+    let dockerfile = "FROM base\nCOPY --chmod=755 apt-get /bin/\n\
+        COPY --chmod=755 fakeroot /bin/fakeroot.new\nRUN echo 12 > /etc/debian_version\n";
+    env.write("context/Dockerfile", dockerfile);
+    env.image(["build", "-t", "debian", "context"]).success();
+    env.write(
+        "context/Dockerfile",
+        "FROM debian\nRUN apt-get install it\n",
+    );
+    env.image(["build", "--force", "context"])
+        .success()
+        .prints("apt-get update\napt-get install -y fakeroot\napt-get install it\n")
+        .complains("will use --force: debderiv: Debian, Ubuntu or a derivative\n")
+        .complains("workarounds: init step 2: $ apt-get update && apt-get install -y fakeroot\n")
+        .complains(
+            "workarounds: RUN: new command: ['fakeroot', '/bin/sh', '-c', 'apt-get install it']\n",
+        )
+        .complains("--force: init OK & modified 1 RUN instructions\n");
+    // The same mode by its name and by the variable.
+    env.image(["build", "--force=fakeroot", "context"])
+        .success()
+        .complains("  2* RUN apt-get");
+    env.set("CH_IMAGE_FORCE", "fakeroot");
+    env.image(["build", "context"])
+        .success()
+        .complains("  2* RUN apt-get");
+    env.write("context/Dockerfile", "FROM base\nRUN true\n");
+    env.image(["build", "context"])
+        .success()
+        .complains("warning: --force not available (no suitable config found)\n")
+        .complains("warning: --force specified, but nothing to do\n");
+}
+
+#[test]
+fn fakeroot_installs_what_has_owners_of_its_own() {
+    let env = with_debian();
+    // The package has directories of its own user, and changes owners when it is configured.
+    let dockerfile = "FROM debian\nENV DEBIAN_FRONTEND=noninteractive\n\
+        RUN apt-get install -y --no-install-recommends man-db >/dev/null && stat -c %U /var/cache/man\n\
+        RUN dpkg --audit && dpkg -s man-db | grep Status\nRUN stat -c %U /var/cache/man\n";
+    env.write("context/Dockerfile", dockerfile);
+    let built = env
+        .image(["build", "--force", "context"])
+        .success()
+        .complains("workarounds: init step 1: $ echo 'APT::Sandbox::User \"root\";' > ")
+        .complains("workarounds: init step 2: $ apt-get update && apt-get install -y fakeroot\n")
+        .complains("--force: init OK & modified 2 RUN instructions\n");
+    let told = "\nman\nStatus: install ok installed\nroot\n";
+    assert!(built.stdout.ends_with(told), "{}", built.stdout);
+}
+
+#[test]
 fn a_build_in_a_build_falls_back() {
     let env = with_base();
     let bin = env.root().join("bin");

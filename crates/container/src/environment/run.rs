@@ -5,7 +5,8 @@
 //! 3. pass-through variables of the host that are not set yet.
 //!
 //! What concerns the process and never the image's config comes last: `/ch/bin` before `PATH`, and
-//! `TAR_OPTIONS` where the root emulation forgets owners.
+//! `TAR_OPTIONS` where the root emulation forgets owners, and what `fakeroot(1)` must know: it forgives the kernel
+//! `EPERM` of `chown(2)`, but not `EINVAL`, which is what a namespace with one user answers.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -85,8 +86,14 @@ pub(crate) fn of_run(from: &RunEnvironment, facts: &ImageFacts, mode: Mode) -> V
         longer.push(path);
         set(&mut variables, "PATH".into(), longer);
     }
-    if mode.forgets_owners() && value(&variables, "TAR_OPTIONS".as_ref()).is_none() {
-        variables.push(("TAR_OPTIONS".into(), "--no-same-owner".into()));
+    let forgetful = [("TAR_OPTIONS", "--no-same-owner")];
+    let without_chown = [("FAKEROOTDONTTRYCHOWN", "1")];
+    let for_tar = forgetful.iter().filter(|_| mode.forgets_owners());
+    let for_fakeroot = without_chown.iter().filter(|_| mode == Mode::Fakeroot);
+    for (name, content) in for_tar.chain(for_fakeroot) {
+        if value(&variables, name.as_ref()).is_none() {
+            variables.push((name.into(), content.into()));
+        }
     }
     variables
 }
@@ -153,5 +160,20 @@ mod tests {
             ("SSH_AUTH_SOCK", "/agent"),
         ]);
         assert_eq!(of_run(&from, &facts, Mode::None), expected);
+    }
+
+    #[test]
+    fn fakeroot_asks_the_kernel_for_no_owner() {
+        let from = RunEnvironment::default();
+        let names = |mode| {
+            let made = of_run(&from, &facts(), mode).into_iter().skip(2);
+            made.map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(Mode::Fakeroot),
+            ["TAR_OPTIONS", "FAKEROOTDONTTRYCHOWN"]
+        );
+        assert_eq!(names(Mode::None), ["TAR_OPTIONS"]);
+        assert!(names(Mode::Supervisor).is_empty());
     }
 }

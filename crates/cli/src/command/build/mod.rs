@@ -41,8 +41,8 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     without_meaning: WithoutMeaning,
 
-    /// How to emulate root in RUN commands: supervisor (default), seccomp or none; without MODE it means fakeroot,
-    /// which is not yet supported
+    /// How to emulate root in RUN commands: supervisor (default), seccomp, fakeroot or none; without MODE it means
+    /// fakeroot, which is installed in the image
     #[arg(
         long,
         value_name = "MODE",
@@ -230,8 +230,9 @@ fn show(event: &Event, output: &RunOutput<'_>, terminal: &Terminal) {
             terminal.info(event);
             output.begin(*number);
         }
-        Event::Instruction { .. } | Event::Modified { .. } | Event::Grown { .. } => {
-            terminal.info(event);
-        }
+        Event::Instruction { .. }
+        | Event::Workaround(_)
+        | Event::Modified { .. }
+        | Event::Grown { .. } => terminal.info(event),
     }
 }

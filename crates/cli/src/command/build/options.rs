@@ -14,9 +14,6 @@ use crate::command::{Context, platform};
 use crate::environment;
 use crate::failure::Failure;
 
-/// Modes of the finished product that are not there yet.
-const LATER_MODES: [&str; 1] = ["fakeroot"];
-
 /// Fails if a variable asks for what is yet to come.
 pub(super) fn check_variables(context: &Context) -> Result<(), Failure> {
     let variables = &context.environment;
@@ -106,10 +103,6 @@ fn emulation(
             Mode::Supervisor
         });
     };
-    if LATER_MODES.contains(&name) {
-        let hint = "leave --force out: root is emulated by default (--force=supervisor)";
-        return Err(Failure::not_yet(format_args!("--force={name}")).with_hint(hint));
-    }
     Ok(name.parse::<Mode>()?)
 }
 
@@ -121,10 +114,8 @@ fn force_commands(given: &[String], mode: Mode) -> Result<Vec<ForceCommand>, Fai
             .iter()
             .map(|text| text.parse())
             .collect::<Result<_, _>>()?),
-        (Mode::Supervisor | Mode::None, []) => Ok(Vec::new()),
-        (Mode::Supervisor | Mode::None, _) => {
-            Err(Failure::new("--force-cmd needs --force=seccomp"))
-        }
+        (_, []) => Ok(Vec::new()),
+        (_, _) => Err(Failure::new("--force-cmd needs --force=seccomp")),
     }
 }
 
