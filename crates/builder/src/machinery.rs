@@ -2,9 +2,9 @@
 //! container per `RUN`.
 
 use std::cell::{OnceCell, RefCell};
-use std::ffi::{CString, OsStr};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ch_container::{
     Abilities, End, GROUP, MountPoint, Notice, Outcome, Output, PASSWD, RunError, Spec, Stream,
@@ -12,7 +12,6 @@ use ch_container::{
 };
 use ch_emulation::{Memory, Mode};
 use ch_linux::signal::Signal;
-use ch_ownership::Override;
 use ch_rootfs::{Learned, MountPoints, Mounter, PlaceKind, PrepareError, Workspace};
 use ch_storage::{LayerId, Lease};
 
@@ -211,15 +210,10 @@ fn judge(outcome: &Outcome, advice: Option<&str>) -> Result<(), BuildError> {
 fn remembered(workspace: &Workspace) -> Result<Vec<Memory>, BuildError> {
     let kept = workspace.kept_beside();
     let kept = kept.map_err(Problem::files("can't read the owners of the image's files"))?;
-    let memory = |(path, believed): (PathBuf, Override)| {
-        let path = [b"/", path.as_os_str().as_bytes()].concat();
-        Some(Memory {
-            inode: 0,
-            path: CString::new(path).ok()?,
-            believed: believed.to_string(),
-        })
-    };
-    Ok(kept.into_iter().filter_map(memory).collect())
+    let memories = kept
+        .iter()
+        .filter_map(|(path, believed)| Memory::new(path, believed));
+    Ok(memories.collect())
 }
 
 /// What the supervisor remembers, for the commit.

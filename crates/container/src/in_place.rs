@@ -5,17 +5,21 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use ch_emulation::{Memory, Mode};
 use ch_linux::namespace::{self, Identity};
 use ch_linux::process;
 use ch_linux::signal::{self, Signal};
 
 use crate::account::Accounts;
+use crate::apart::Apart;
 use crate::command::emulate;
 use crate::environment::{EnvironmentError, InPlaceEnvironment};
-use crate::error::{ExecError, SetUpError};
+use crate::error::{Cause, ExecError, SetUpError};
 use crate::program;
+use crate::runtime::could_not_start;
 use crate::set_up;
 use crate::spec::{Mount, MountPoint};
+use crate::users::{Unknown, Users};
 
 /// A command that replaces the calling process.
 #[derive(Clone, Debug)]
@@ -37,7 +41,11 @@ pub struct InPlace {
     /// What is taken away from the modes of files that the command makes.
     pub file_mode_mask: u32,
     /// Root emulation.
-    pub emulation: ch_emulation::Mode,
+    pub emulation: Mode,
+    /// Who the command is for a supervisor, as `USER` has it: `NAME|UID[:GROUP]`, by the users that the container shows.
+    pub user: String,
+    /// What the supervisor is to know of the image.
+    pub remembered: Vec<Memory>,
 }
 
 impl InPlace {
@@ -62,10 +70,12 @@ pub enum InPlaceError {
 }
 
 /// Something the user may want to know before the command starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InPlaceNotice {
     /// `PATH` was not set; it is left so.
     PathNotSet,
+    /// There is no supervisor; the `seccomp` mode serves instead.
+    NoSupervisor(Cause),
 }
 
 /// Makes a user namespace, in which the caller has the identity `inside`, and a mount namespace.
@@ -93,11 +103,41 @@ pub fn exec(
         directory: spec.directory.clone(),
         cause: error.into(),
     })?;
-    emulate(spec.emulation)?;
+    let supervisor = match spec.emulation {
+        Mode::Supervisor => Some(start_supervisor(spec)?),
+        Mode::Seccomp | Mode::Fakeroot | Mode::None => None,
+    };
     process::set_file_mode_mask(spec.file_mode_mask);
     signal::restore_inherited();
+    let emulated = match supervisor {
+        Some(supervisor) => be_supervised(supervisor, notice),
+        None => emulate(spec.emulation),
+    };
+    // Or the report of an error might end this process.
+    let or_survive = |_: &SetUpError| signal::ignore(Signal::FILE_SIZE);
+    emulated.inspect_err(or_survive)?;
     let error = program::execute(&spec.command, &variables);
-    // Or the report of the error might end this process.
     signal::ignore(Signal::FILE_SIZE);
     Err(error.into())
+}
+
+fn start_supervisor(spec: &InPlace) -> Result<Apart, SetUpError> {
+    let credentials = Users::of_root().credentials(&spec.user);
+    let credentials = credentials.map_err(|Unknown { kind, name }| SetUpError::NoUser {
+        kind: kind.to_owned(),
+        name,
+    })?;
+    Apart::start(&credentials, &spec.remembered)
+}
+
+/// Puts this process under a supervisor, or where none is possible under the filter that forgets.
+fn be_supervised(supervisor: Apart, notice: &dyn Fn(InPlaceNotice)) -> Result<(), SetUpError> {
+    process::forbid_new_privileges().map_err(|error| could_not_start("command", error))?;
+    match supervisor.submit()? {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            notice(InPlaceNotice::NoSupervisor(error.into()));
+            emulate(Mode::Seccomp)
+        }
+    }
 }

@@ -11,11 +11,13 @@
 //! | `ch-image: runtime` | makes namespaces, waits |
 //! | `ch-image: init` | its child, process 1: mounts, reaps, passes orders on |
 //! | the command | child of init |
+//! | `ch-run: answers` | supervisor of [`exec`]'s command, if it is to have one; child of nobody that it knows |
 //!
 //! Invariants: nothing of the container outlives [`run`]; no path or link of an image leads to the host;
 //! what fails in one of the processes comes back as a typed error.
 
 mod account;
+mod apart;
 mod bind;
 mod command;
 mod descendants;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::io::BufReader;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ch_layer::{is_opaque, is_whiteout};
 use ch_linux::SyscallError;
 use ch_linux::file::{self, Kind};
-use ch_ownership::{OWNERS_FILE, Owners, ParseOwnersError};
+use ch_ownership::{OWNERS_FILE, Override, Owners, ParseOwnersError};
 use ch_storage::{LayerError, LayerId, RootAttributes, Storage};
 
 use crate::attributes;
@@ -174,6 +175,23 @@ impl Stack {
     /// What lies beside the files of each layer, top first.
     pub(crate) fn owners(&self) -> Result<Vec<Owners>, StackError> {
         self.layers.iter().map(|id| self.owners_of(id)).collect()
+    }
+
+    /// What objects are believed to be that can't carry it, by paths below the root.
+    pub(crate) fn kept_beside(&self) -> Result<Vec<(PathBuf, Override)>, StackError> {
+        let mut kept = Vec::new();
+        for (layer, owners) in self.owners()?.iter().enumerate() {
+            for (path, owner) in owners.iter() {
+                let path = Path::new(OsStr::from_bytes(path));
+                let Some(believed) = owner.believed else {
+                    continue;
+                };
+                if self.find(path)?.is_some_and(|found| found.layer == layer) {
+                    kept.push((path.to_owned(), believed));
+                }
+            }
+        }
+        Ok(kept)
     }
 
     fn owners_of(&self, id: &LayerId) -> Result<Owners, StackError> {

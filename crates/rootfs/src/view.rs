@@ -10,6 +10,7 @@ use ch_linux::SyscallError;
 use ch_linux::mount::{self, Attributes, FileSystem};
 use ch_linux::overlay::{self, Naming};
 use ch_linux::tree::Directory;
+use ch_ownership::Override;
 use ch_storage::{Draft, LayerId, RootAttributes, Storage};
 
 use crate::diagnosis::{self, Diagnosis};
@@ -108,6 +109,15 @@ pub fn mount_image_by(
         naming,
     }
     .mount(points)
+}
+
+/// What objects of an image, `layers` bottom first, are believed to be that can't carry it, by paths below its root.
+pub fn kept_beside(
+    storage: &Storage,
+    layers: &[LayerId],
+) -> Result<Vec<(PathBuf, Override)>, ViewError> {
+    let stack = Stack::open(storage, layers, &Roots::default())?;
+    Ok(stack.kept_beside()?)
 }
 
 /// Mounts the directory `path` as [`mount_image`] does an image; `None` if it has all of `points`, so

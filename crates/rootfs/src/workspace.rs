@@ -8,7 +8,6 @@
 //!
 //! Stack, top first: upper, cover, the image's layers from newest to oldest, scaffold.
 
-use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -95,23 +94,7 @@ impl Workspace {
 
     /// What objects of the image are believed to be and can't carry, by path below the root.
     pub fn kept_beside(&self) -> Result<Vec<(PathBuf, Override)>, StackError> {
-        let mut kept = Vec::new();
-        for (layer, owners) in self.stack.owners()?.iter().enumerate() {
-            for (path, owner) in owners.iter() {
-                let path = Path::new(OsStr::from_bytes(path));
-                let Some(believed) = owner.believed else {
-                    continue;
-                };
-                if self
-                    .stack
-                    .find(path)?
-                    .is_some_and(|found| found.layer == layer)
-                {
-                    kept.push((path.to_owned(), believed));
-                }
-            }
-        }
-        Ok(kept)
+        self.stack.kept_beside()
     }
 }
 

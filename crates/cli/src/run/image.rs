@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use ch_container::InPlace;
+use ch_emulation::Memory;
 use ch_linux::SyscallError;
 use ch_linux::file::read_regular;
 use ch_linux::mount::{self, Depth};
@@ -96,6 +97,18 @@ impl Image {
             }
             Self::Directory(_) => Ok(None),
         }
+    }
+
+    /// What the image has beside its files, for a supervisor.
+    pub(super) fn remembered(&self) -> Result<Vec<Memory>, Failure> {
+        let Self::Stored { record, storage } = self else {
+            return Ok(Vec::new());
+        };
+        let kept = ch_rootfs::kept_beside(storage, &record.layer_ids()).map_err(advised)?;
+        let memories = kept
+            .iter()
+            .filter_map(|(path, believed)| Memory::new(path, believed));
+        Ok(memories.collect())
     }
 
     /// Mounts the image in this process' own namespaces, with a place for every mount of `spec`.

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ch_container::{InPlaceError, InPlaceNotice, SetUpError};
+use ch_emulation::Mode;
 use ch_linux::limits;
 use ch_linux::namespace::Identity;
 use ch_linux::signal::{self, Signal};
@@ -129,9 +130,17 @@ fn run(
         inside,
         file_mode_mask,
     };
-    let spec = wishes.spec()?;
+    let mut spec = wishes.spec()?;
     report::plan(&image, &spec, inside, terminal);
     let lease = image.lease()?;
+    // Whoever the command is meant to be, its supervisor must be root.
+    let inside = match spec.emulation {
+        Mode::Supervisor => {
+            spec.remembered = image.remembered()?;
+            Identity::ROOT
+        }
+        Mode::Seccomp | Mode::Fakeroot | Mode::None => inside,
+    };
     ch_container::enter(inside).map_err(|error| diagnosed(error, environment))?;
     let (root, engine) = image.mount(&spec)?;
     report::mounted(engine, &spec, terminal);
@@ -142,6 +151,9 @@ fn run(
     silence(options)?;
     let notice = |notice| match notice {
         InPlaceNotice::PathNotSet => terminal.warning("$PATH not set"),
+        InPlaceNotice::NoSupervisor(cause) => terminal.warning(format_args!(
+            "root emulation by seccomp, as no supervisor is possible: {cause}"
+        )),
     };
     ch_container::exec(root, &spec, &notice).map_err(|error| not_executed(error, environment))
 }

@@ -12,7 +12,10 @@ use crate::terminal::Terminal;
 /// Tells what is to be run. Not the environment, which may hold secrets.
 pub(super) fn plan(image: &Image, spec: &InPlace, inside: Identity, terminal: &Terminal) {
     terminal.verbose(format_args!("image: {image}"));
-    terminal.verbose(format_args!("user: {}:{}", inside.uid, inside.gid));
+    match spec.emulation {
+        Mode::Supervisor => terminal.verbose(format_args!("user: {}", spec.user)),
+        _ => terminal.verbose(format_args!("user: {}:{}", inside.uid, inside.gid)),
+    }
     terminal.verbose(format_args!("directory: {}", spec.directory.display()));
     match &spec.tmp {
         Some(tmp) => terminal.verbose(format_args!("bind: {} to /tmp", tmp.display())),

@@ -15,6 +15,7 @@ mod pull;
 mod pull_directory;
 mod root_emulation;
 mod run;
+mod run_as_root;
 mod run_vectors;
 mod static_executable;
 mod terminal;

@@ -82,6 +82,8 @@ fn ch_run(invocation: Invocation) -> ExitCode {
         accounts: Some(Accounts::look_up(inside.uid, inside.gid, sources)),
         writable: !values("write").is_empty(),
         emulation: Mode::None,
+        user: String::new(),
+        remembered: Vec::new(),
     };
     if let [path] = values("seven")[..] {
         let file = File::open(path).expect("the file");

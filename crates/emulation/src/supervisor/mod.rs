@@ -29,6 +29,8 @@ mod walk;
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -79,6 +81,18 @@ pub struct Memory {
     pub path: CString,
     /// The text of the override.
     pub believed: String,
+}
+
+impl Memory {
+    /// What an image keeps beside an object at `path` below its root; `None` for a path that no object can have.
+    pub fn new(path: &Path, believed: &Override) -> Option<Self> {
+        let path = [b"/", path.as_os_str().as_bytes()].concat();
+        Some(Self {
+            inode: 0,
+            path: CString::new(path).ok()?,
+            believed: believed.to_string(),
+        })
+    }
 }
 
 /// Devices of a container's own `/dev`: group and numbers.

@@ -8,6 +8,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
+use ch_emulation::Mode;
+
 use crate::failure::Failure;
 
 mod habits;
@@ -69,8 +71,8 @@ pub(super) struct Options {
     pub(super) no_passwd: bool,
     /// A `/tmp` of the container's own.
     pub(super) private_tmp: bool,
-    /// The `seccomp` mode of root emulation.
-    pub(super) seccomp: bool,
+    /// Root emulation.
+    pub(super) emulation: Option<Mode>,
     /// Storage directory.
     pub(super) storage: Option<PathBuf>,
     /// Directories inside the storage directory are allowed.
@@ -237,6 +239,7 @@ fn apply(
         Id::Cd => options.directory = Some(required().into()),
         Id::ChSsh => return Err(failed("--ch-ssh is no longer supported")),
         Id::EnvNoExpand => options.no_expand = true,
+        Id::Force => options.emulation = Some(emulation(&required())?),
         Id::Gid => options.gid = Some(number(option.long, &required())?),
         Id::Help => return Ok(Some(Request::Help)),
         Id::Later => {
@@ -250,7 +253,7 @@ fn apply(
         Id::NoPasswd => options.no_passwd = true,
         Id::PrivateTmp => options.private_tmp = true,
         Id::Quiet => options.quiet += 1,
-        Id::Seccomp => options.seccomp = true,
+        Id::Seccomp => options.emulation = Some(Mode::Seccomp),
         Id::SetEnv => options.changes.push(Change::Set(value)),
         Id::SetEnv0 => options.changes.push(Change::SetNul(value)),
         Id::Storage => options.storage = Some(required().into()),
@@ -266,6 +269,18 @@ fn apply(
         Id::Write => options.write = true,
     }
     Ok(None)
+}
+
+/// A mode of root emulation; nothing is installed in images that are run.
+fn emulation(name: &OsStr) -> Result<Mode, Failure> {
+    match name.to_string_lossy().parse() {
+        Ok(Mode::Fakeroot) => {
+            let later = Failure::not_yet("--force=fakeroot").with_status(FAILED);
+            Err(later.with_hint("use --force=supervisor"))
+        }
+        Ok(mode) => Ok(mode),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// A user or group number, as `strtol` would read it.

@@ -32,6 +32,7 @@ pub(super) enum Id {
     Cd,
     ChSsh,
     EnvNoExpand,
+    Force,
     Gid,
     Help,
     /// Part of the finished product and not there yet.
@@ -91,6 +92,14 @@ pub(super) const OPTIONS: &[Row] = &[
         Id::EnvNoExpand,
     ),
     option(
+        None,
+        "force",
+        Required,
+        "MODE",
+        "how to emulate root: supervisor, seccomp or none (default)",
+        Id::Force,
+    ),
+    option(
         Some('g'),
         "gid",
         Required,
@@ -143,7 +152,7 @@ pub(super) const OPTIONS: &[Row] = &[
         "seccomp",
         Nothing,
         "",
-        "pretend that privileged calls succeed",
+        "the same as --force=seccomp",
         Id::Seccomp,
     ),
     option(
@@ -233,7 +242,6 @@ pub(super) const OPTIONS: &[Row] = &[
     later(None, "device", Required),
     later(None, "entrypoint", Optional),
     later(None, "feature", Required),
-    later(None, "force", Required),
     later(None, "home", Nothing),
     later(Some('j'), "join", Nothing),
     later(None, "join-ct", Required),

@@ -48,15 +48,40 @@ impl Wishes<'_> {
                     .path(environment::TMPDIR)
                     .unwrap_or_else(|| "/tmp".into())
             }),
-            accounts: (!options.no_passwd).then(|| self.accounts()),
+            accounts: (!options.no_passwd && self.chosen_user().is_none()).then(|| self.accounts()),
             writable: options.write,
             file_mode_mask: self.file_mode_mask,
-            emulation: if options.seccomp {
-                Mode::Seccomp
-            } else {
-                Mode::None
-            },
+            emulation: self.emulation(),
+            user: self.user(),
+            remembered: Vec::new(),
         })
+    }
+
+    fn emulation(&self) -> Mode {
+        self.options.emulation.unwrap_or(Mode::None)
+    }
+
+    /// Who the supervisor is to take the command for: whom the options name, else the image if it decides, else the caller.
+    fn user(&self) -> String {
+        let Identity { uid, gid } = self.inside;
+        self.chosen_user().unwrap_or_else(|| format!("{uid}:{gid}"))
+    }
+
+    /// The same, if it is one of the image's own users, as in a build.
+    fn chosen_user(&self) -> Option<String> {
+        if self.emulation() != Mode::Supervisor {
+            return None;
+        }
+        match (self.options.uid, self.options.gid) {
+            (Some(uid), Some(gid)) => Some(format!("{uid}:{gid}")),
+            (Some(uid), None) => Some(uid.to_string()),
+            (None, Some(_)) => None,
+            (None, None) if self.as_configured() => {
+                let user = self.execution()?.user.clone()?;
+                Some(user).filter(|user| !user.is_empty())
+            }
+            (None, None) => None,
+        }
     }
 
     /// The command line's command, else the image's.

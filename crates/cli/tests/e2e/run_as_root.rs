@@ -1,0 +1,128 @@
+//! `ch-run --force`: a command that is told of owners, modes and itself as a `RUN` is.
+
+use std::fs;
+
+use ch_test_support::TestEnv;
+
+use crate::with_base;
+
+/// An environment with an image `built` that has files of several owners, and a user `ann`.
+fn with_owners() -> TestEnv {
+    let env = with_base();
+    let dockerfile = r"FROM base
+RUN echo 'ann:x:7:70::/:/bin/sh' >> /etc/passwd; echo 'staff:x:50:ann' >> /etc/group
+RUN touch /f /s && chown 5:6 /f && chmod 4750 /f && ln -s f /l && chown -h 8:9 /l && cp /bin/id /bin/suid && chown 7 /bin/suid && chmod 4755 /bin/suid
+USER ann
+CMD id
+";
+    env.write("context/Dockerfile", dockerfile);
+    env.image(["build", "-t", "built", "context"]).success();
+    env
+}
+
+/// What `script` prints in `built`.
+fn inside(env: &TestEnv, options: &[&str], script: &str) -> String {
+    let arguments = [options, &["built", "--", "sh", "-c", script]].concat();
+    env.ch_run(arguments).success().stdout
+}
+
+#[test]
+fn root_of_a_supervisor_is_root_as_in_a_build() {
+    let env = with_owners();
+    let root = |script: &str| inside(&env, &["-u0", "--force=supervisor", "-t"], script);
+    let told = root("id; stat -c '%n %u:%g %a' /f /s /l /tmp; cat /etc/passwd");
+    let expected = "uid=0(root) gid=0(root) groups=0(root)\n\
+        /f 5:6 4750\n/s 0:0 644\n/l 8:9 777\n/tmp 0:0 1777\n\
+        root:x:0:0:root:/root:/bin/sh\nann:x:7:70::/:/bin/sh\n";
+    assert_eq!(told, expected);
+    let told =
+        root("cd /tmp && touch a && ln -s a b && chown -h 3:4 a b && stat -c '%n %u:%g' a b");
+    assert_eq!(told, "a 3:4\nb 3:4\n");
+    // What only seems to be done, or not at all.
+    let script = "cd /tmp && touch a && chown 3:4 a && stat -c %u:%g a";
+    let told = inside(&env, &["-u0", "-g0", "--force=seccomp", "-t"], script);
+    assert_eq!(told, "0:0\n");
+    for none in [&["-u0", "-t"][..], &["-u0", "-t", "--force=none"]] {
+        let arguments = [none, &["built", "--", "sh", "-c", script]].concat();
+        env.ch_run(arguments).exits(1);
+    }
+}
+
+#[test]
+fn users_are_those_of_the_image() {
+    let env = with_owners();
+    let as_user = |user: &[&str], script: &str| {
+        let options = [user, &["--force=supervisor", "-t"]].concat();
+        inside(&env, &options, script)
+    };
+    let told = as_user(&["-u7"], "id; suid -u; touch /tmp/x; stat -c %u:%g /tmp/x");
+    let expected = "uid=7(ann) gid=70 groups=70,50(staff)\n7\n7:70\n";
+    assert_eq!(told, expected);
+    assert_eq!(
+        as_user(&["-u9", "-g8"], "id -u; id -G; suid -u"),
+        "9\n8\n7\n"
+    );
+    let own = env.run("id", ["-u"]).success().stdout;
+    assert_eq!(as_user(&[], "id -u"), own);
+    // Without a command the image says who it is.
+    env.ch_run(["--force=supervisor", "built"])
+        .success()
+        .prints("uid=7(ann) gid=70 groups=70,50(staff)\n");
+}
+
+#[test]
+fn the_command_keeps_its_process() {
+    let env = with_owners();
+    let run = |script: &str| inside(&env, &["-u0", "--force=supervisor", "-t"], script);
+    // No child that it did not make.
+    let script = "wait; read -r children < /proc/$$/task/$$/children; echo :$children";
+    assert_eq!(run(script), ":\n");
+    let arguments = ["--force=supervisor", "built", "--", "sh", "-c"];
+    env.ch_run([&arguments[..], &["exit 3"]].concat()).exits(3);
+    env.ch_run([&arguments[..], &["kill -9 $$"]].concat())
+        .exits(137);
+    env.ch_run(["--force=supervisor", "built", "--", "nonexistent"])
+        .exits(49)
+        .complains("can't execve(2): nonexistent: No such file or directory");
+    let child = env.start(
+        "ch-run",
+        ["--force=supervisor", "built", "--", "sleep", "60"],
+    );
+    let name = || fs::read_to_string(format!("/proc/{}/comm", child.id())).unwrap();
+    while name() != "sleep\n" {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    env.run("kill", [&child.id().to_string()]).success();
+    let mut child = child;
+    assert!(!child.wait().unwrap().success());
+}
+
+#[test]
+fn who_outlives_the_command_is_answered_until_the_end() {
+    let env = with_owners();
+    fs::create_dir(env.path("out")).unwrap();
+    let bind = format!("{}:/mnt", env.path("out").display());
+    let options = ["-u0", "--force=supervisor", "-b", &bind];
+    let script = "(sleep 1; touch /mnt/x; chown 3:4 /mnt/x; stat -c %u:%g /mnt/x > /mnt/told; mv /mnt/told /mnt/done) >/dev/null 2>&1 & echo ended";
+    assert_eq!(inside(&env, &options, script), "ended\n");
+    let done = env.path("out/done");
+    while !done.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(fs::read_to_string(done).unwrap(), "3:4\n");
+}
+
+#[test]
+fn modes_are_those_of_the_builder() {
+    let env = with_base();
+    env.ch_run(["--force=sudo", "base", "--", "true"])
+        .exits(31)
+        .complains("error: unknown root emulation mode: sudo\n");
+    env.ch_run(["--force=fakeroot", "base", "--", "true"])
+        .exits(31)
+        .complains("error: not yet supported: --force=fakeroot\n")
+        .complains("hint: use --force=supervisor\n");
+    env.ch_run(["-v", "--force=none", "--seccomp", "base", "--", "true"])
+        .success()
+        .complains("root emulation: seccomp\n");
+}
