@@ -3,20 +3,26 @@
 //! `ch-run` becomes the command, so it must not leave anything that someone would have to tidy up:
 //! its scaffold and cover live on a small tmpfs of its mount namespace and are gone with it.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use ch_linux::SyscallError;
+use ch_linux::file;
 use ch_linux::mount::{self, Attributes, FileSystem};
 use ch_linux::overlay::{self, Naming};
 use ch_linux::tree::Directory;
-use ch_ownership::Override;
+use ch_ownership::{OWNERS_FILE, Override, Owner, Owners};
 use ch_storage::{Draft, LayerId, RootAttributes, Storage};
 
 use crate::diagnosis::{self, Diagnosis};
 use crate::mount_points::{Artificial, MountPoints};
 use crate::stack::{Roots, Stack};
 use crate::{StackError, attributes, cover, scaffold};
+
+/// Most bytes of a directory image's owners that are read: a line or two for each of a million files.
+const LARGEST_OWNERS: u64 = 256 << 20;
 
 /// A root with an image's files that nobody can change.
 #[derive(Debug)]
@@ -118,6 +124,21 @@ pub fn kept_beside(
 ) -> Result<Vec<(PathBuf, Override)>, ViewError> {
     let stack = Stack::open(storage, layers, &Roots::default())?;
     Ok(stack.kept_beside()?)
+}
+
+/// The same of a directory image, which says it in `ch/owners`. Without our config beside it, that is any file; and what
+/// makes no sense says nothing.
+pub fn kept_in(directory: &Path) -> Vec<(PathBuf, Override)> {
+    let ours = directory.join("ch");
+    if !ours.join("config.json").exists() {
+        return Vec::new();
+    }
+    let text = file::read_regular(&ours.join(OWNERS_FILE), LARGEST_OWNERS).unwrap_or_default();
+    let owners = Owners::read(&text[..]).unwrap_or_default();
+    let believed = |(path, owner): (&[u8], &Owner)| {
+        Some((PathBuf::from(OsStr::from_bytes(path)), owner.believed?))
+    };
+    owners.iter().filter_map(believed).collect()
 }
 
 /// Mounts the directory `path` as [`mount_image`] does an image; `None` if it has all of `points`, so

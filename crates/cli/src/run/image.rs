@@ -101,10 +101,12 @@ impl Image {
 
     /// What the image has beside its files, for a supervisor.
     pub(super) fn remembered(&self) -> Result<Vec<Memory>, Failure> {
-        let Self::Stored { record, storage } = self else {
-            return Ok(Vec::new());
+        let kept = match self {
+            Self::Stored { record, storage } => {
+                ch_rootfs::kept_beside(storage, &record.layer_ids()).map_err(advised)?
+            }
+            Self::Directory(path) => ch_rootfs::kept_in(path),
         };
-        let kept = ch_rootfs::kept_beside(storage, &record.layer_ids()).map_err(advised)?;
         let memories = kept
             .iter()
             .filter_map(|(path, believed)| Memory::new(path, believed));

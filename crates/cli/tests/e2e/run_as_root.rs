@@ -49,6 +49,31 @@ fn root_of_a_supervisor_is_root_as_in_a_build() {
 }
 
 #[test]
+fn owners_that_a_directory_keeps_beside_its_files_are_told() {
+    let env = with_base();
+    let directory = env.path("directory");
+    fs::create_dir_all(directory.join("ch")).unwrap();
+    ch_test_support::small_root(&directory);
+    std::os::unix::fs::symlink("f", directory.join("l")).unwrap();
+    let config =
+        r#"{"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}"#;
+    fs::write(directory.join("ch/config.json"), config).unwrap();
+    fs::write(directory.join("ch/owners"), "l\t8:9:0777:symlink\n").unwrap();
+    let path = directory.to_str().unwrap();
+    let stat = [
+        "-u0",
+        "--force=supervisor",
+        path,
+        "--",
+        "stat",
+        "-c",
+        "%u:%g",
+        "/l",
+    ];
+    env.ch_run(stat).success().prints("8:9\n");
+}
+
+#[test]
 fn users_are_those_of_the_image() {
     let env = with_owners();
     let as_user = |user: &[&str], script: &str| {

@@ -230,9 +230,12 @@ fn show(event: &Event, output: &RunOutput<'_>, terminal: &Terminal) {
             terminal.info(event);
             output.begin(*number);
         }
-        Event::Instruction { .. }
-        | Event::Workaround(_)
-        | Event::Modified { .. }
-        | Event::Grown { .. } => terminal.info(event),
+        Event::Workaround(_) => {
+            terminal.info(event);
+            output.go_on();
+        }
+        Event::Instruction { .. } | Event::Modified { .. } | Event::Grown { .. } => {
+            terminal.info(event);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What `RUN` commands write, as loud as the user wants it.
 
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ch_builder::Built;
@@ -22,6 +23,8 @@ pub(super) struct RunOutput<'t> {
     /// By stream.
     lines: Mutex<[Lines; 2]>,
     activity: Mutex<Activity>,
+    /// The latest step that took a while.
+    step: AtomicUsize,
 }
 
 impl<'t> RunOutput<'t> {
@@ -32,6 +35,7 @@ impl<'t> RunOutput<'t> {
             is_taken: is_taken || terminal.verbosity() == Verbosity::QUIET,
             lines: Mutex::default(),
             activity: Mutex::default(),
+            step: AtomicUsize::new(0),
         }
     }
 
@@ -49,8 +53,17 @@ impl<'t> RunOutput<'t> {
 
     /// A step begins that takes a while; shown until [`finish`](Self::finish).
     pub(super) fn begin(&self, step: usize) {
+        self.step.store(step, Ordering::Relaxed);
         let activity = Activity::start(self.terminal, format!("step {step}"));
         *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = activity;
+    }
+
+    /// The step that was begun is not at its end yet.
+    pub(super) fn go_on(&self) {
+        match self.step.load(Ordering::Relaxed) {
+            0 => {}
+            step => self.begin(step),
+        }
     }
 
     /// A step has ended: lines without an end end now.
