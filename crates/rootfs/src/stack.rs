@@ -1,6 +1,7 @@
 //! The layers of an image, as one looks through them.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::BufReader;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
