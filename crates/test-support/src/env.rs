@@ -25,6 +25,9 @@ pub struct TestEnv {
     variables: BTreeMap<String, String>,
 }
 
+/// With this variable all builds of tests that choose no root emulation have the one that it names.
+const FORCE: &str = "CH_TEST_FORCE";
+
 impl TestEnv {
     /// A fresh directory for the executable under test, `env!("CARGO_BIN_EXE_ch-image")`.
     pub fn new(executable: impl AsRef<Path>) -> Self {
@@ -53,9 +56,12 @@ impl TestEnv {
             ("USER", "tester".to_owned()),
             ("RUST_BACKTRACE", "0".to_owned()),
         ];
-        let variables = variables
+        let mut variables: BTreeMap<_, _> = variables
             .map(|(name, value)| (name.to_owned(), value))
             .into();
+        if let Ok(mode) = std::env::var(FORCE) {
+            variables.insert("CH_IMAGE_FORCE".to_owned(), mode);
+        }
         Self { variables, ..env }
     }
 
@@ -94,6 +100,13 @@ impl TestEnv {
     pub fn set(&mut self, name: &str, value: impl AsRef<str>) {
         self.variables
             .insert(name.to_owned(), value.as_ref().to_owned());
+    }
+
+    /// Leaves the root emulation to the program, whatever the run of the tests is about.
+    #[must_use = "it is another environment"]
+    pub fn with_default_emulation(mut self) -> Self {
+        self.variables.remove("CH_IMAGE_FORCE");
+        self
     }
 
     /// A command with the environment of the test; `program` is `ch-image`, `ch-run` or another's name.

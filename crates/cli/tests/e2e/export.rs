@@ -74,7 +74,7 @@ fn pulled_image_leaves_with_the_digests_it_came_with() {
 #[test]
 fn step_on_top_is_one_new_layer_and_the_base_is_passed_on() {
     let registry = Registry::start();
-    let mut env = using(&registry);
+    let mut env = using(&registry).with_default_emulation();
     env.set("SOURCE_DATE_EPOCH", "1700000000");
     let came = put_small(&registry, &env);
     let base = came.layer();

@@ -6,7 +6,7 @@ use crate::{empty, with_base};
 
 /// An environment with Debian in its storage, which has all the programs that ask.
 fn with_debian() -> TestEnv {
-    let env = empty();
+    let env = empty().with_default_emulation();
     let archive = debian_archive();
     env.image([
         "-q".as_ref(),
@@ -28,7 +28,7 @@ fn build(env: &TestEnv, dockerfile: &str) -> String {
 
 #[test]
 fn what_is_set_is_seen_at_once_and_in_later_steps() {
-    let env = with_base();
+    let env = with_base().with_default_emulation();
     let dockerfile = r"FROM base
 RUN touch /f && chmod 4755 /f && echo x > /g && chmod 000 /g && mkdir /d && chmod 0 /d
 RUN stat -c '%n %u:%g %a' /f /g /d; cat /g
@@ -61,7 +61,7 @@ RUN cd /srv && stat -c '%n %u:%g' l3 p2 && find / -xdev -user 1 | sort
 
 #[test]
 fn copies_have_the_owners_and_modes_that_the_author_says() {
-    let env = with_base();
+    let env = with_base().with_default_emulation();
     env.write("context/tree/a/f", "f");
     std::os::unix::fs::symlink("f", env.path("context/tree/a/l")).unwrap();
     env.run("mkfifo", ["context/tree/p"]).success();
@@ -104,7 +104,7 @@ RUN stat -c '%n %u:%g %a' /n /n/f; cat /n/f; mv /t/u/a/l /moved && stat -c '%u:%
 
 #[test]
 fn working_directories_belong_to_the_user() {
-    let env = with_base();
+    let env = with_base().with_default_emulation();
     let dockerfile = r"FROM base
 RUN echo 'ann:x:7:70::/:/bin/sh' >> /etc/passwd; mkdir /there
 USER ann
@@ -161,7 +161,7 @@ RUN id -u; ls -ld /home/joe | cut -d' ' -f3,4
 
 #[test]
 fn a_user_whom_the_image_does_not_know_is_an_error_of_the_run() {
-    let env = with_base();
+    let env = with_base().with_default_emulation();
     for (user, message) in [
         ("nobody-here", "no user nobody-here in the image"),
         ("0:none", "no group none in the image"),
@@ -205,7 +205,7 @@ RUN unshare -U sh -c 'id -u; cat /proc/self/uid_map'; id -u; unshare -r id -u
 
 #[test]
 fn force_alone_is_fakeroot_and_says_what_it_does() {
-    let mut env = with_base();
+    let mut env = with_base().with_default_emulation();
     // An image of the family, whose package manager brings `fakeroot`.
     env.write(
         "context/apt-get",
@@ -264,7 +264,7 @@ fn fakeroot_installs_what_has_owners_of_its_own() {
 
 #[test]
 fn a_build_in_a_build_falls_back() {
-    let env = with_base();
+    let env = with_base().with_default_emulation();
     let bin = env.root().join("bin");
     let program = std::fs::canonicalize(bin.join("ch-image")).unwrap();
     std::fs::copy(program, env.path("ch-image")).unwrap();

@@ -8,7 +8,7 @@ use crate::with_base;
 
 /// An environment with an image `built` that has files of several owners, and a user `ann`.
 fn with_owners() -> TestEnv {
-    let env = with_base();
+    let env = with_base().with_default_emulation();
     let dockerfile = r"FROM base
 RUN echo 'ann:x:7:70::/:/bin/sh' >> /etc/passwd; echo 'staff:x:50:ann' >> /etc/group
 RUN touch /f /s && chown 5:6 /f && chmod 4750 /f && ln -s f /l && chown -h 8:9 /l && cp /bin/id /bin/suid && chown 7 /bin/suid && chmod 4755 /bin/suid
@@ -50,7 +50,7 @@ fn root_of_a_supervisor_is_root_as_in_a_build() {
 
 #[test]
 fn owners_that_a_directory_keeps_beside_its_files_are_told() {
-    let env = with_base();
+    let env = with_base().with_default_emulation();
     let directory = env.path("directory");
     fs::create_dir_all(directory.join("ch")).unwrap();
     ch_test_support::small_root(&directory);
@@ -139,7 +139,7 @@ fn who_outlives_the_command_is_answered_until_the_end() {
 
 #[test]
 fn modes_are_those_of_the_builder() {
-    let env = with_base();
+    let env = with_base().with_default_emulation();
     env.ch_run(["--force=sudo", "base", "--", "true"])
         .exits(31)
         .complains("error: unknown root emulation mode: sudo\n");
