@@ -125,6 +125,11 @@ pub fn rename(
     )
 }
 
+/// `linkat(2)` of the object behind a link of `/proc`, which is what `path` must be.
+pub fn link(path: &CStr, directory: impl AsFd, name: &CStr) -> Answer<()> {
+    fs::linkat(CWD, path, directory, name, AtFlags::SYMLINK_FOLLOW)
+}
+
 /// `readlinkat(2)`.
 pub fn link_target(directory: impl AsFd, name: &CStr) -> Answer<CString> {
     fs::readlinkat(directory, name, Vec::new())
@@ -209,6 +214,11 @@ impl Statx {
     /// Owner and group, as our user namespace sees them.
     pub fn owner(&self) -> (u32, u32) {
         (self.word(20), self.word(24))
+    }
+
+    /// How many names it has.
+    pub fn links(&self) -> u32 {
+        self.word(16)
     }
 
     /// Device and inode.

@@ -236,7 +236,7 @@ impl Supervisor {
                 self.access(caller, &target, wanted, effective)
             }
             Request::Rename(from, to, flags) => self.rename(caller, &from, &to, flags),
-            Request::Link(..) => Ok(Reply::Continue),
+            Request::Link(source, to) => self.link(caller, &source, &to),
             Request::Execute(target) => self.execute(caller, &target),
             Request::Change(change, width) => self.change(caller, &change, width),
             Request::Identity(identity, width) => Ok(self.identity(caller, identity, width)),

@@ -23,8 +23,22 @@ pub(super) struct Remembered {
 }
 
 #[derive(Debug, Default)]
+struct Objects {
+    known: HashMap<Identity, Remembered>,
+    /// The numbers of lower layers' objects whose copies have names with other numbers: the old name keeps the old one
+    /// as long as the kernel has it in mind.
+    copies: HashMap<Identity, Identity>,
+}
+
+impl Objects {
+    fn current(&self, identity: Identity) -> Identity {
+        *self.copies.get(&identity).unwrap_or(&identity)
+    }
+}
+
+#[derive(Debug, Default)]
 pub(super) struct Table {
-    objects: Mutex<HashMap<Identity, Remembered>>,
+    objects: Mutex<Objects>,
     /// So that nobody takes the lock for nothing.
     count: AtomicUsize,
     /// The host's, which are never renamed nor deleted.
@@ -53,13 +67,23 @@ impl Table {
         if self.is_empty() {
             return None;
         }
-        self.objects().get(&identity).map(|known| known.believed)
+        let objects = self.objects();
+        let known = objects.known.get(&objects.current(identity));
+        known.map(|known| known.believed)
     }
 
     pub(super) fn insert(&self, identity: Identity, remembered: Remembered) {
         let mut objects = self.objects();
-        objects.insert(identity, remembered);
-        self.count.store(objects.len(), Ordering::Release);
+        let identity = objects.current(identity);
+        objects.known.insert(identity, remembered);
+        self.count.store(objects.known.len(), Ordering::Release);
+    }
+
+    /// Notes that an object has two numbers.
+    pub(super) fn same(&self, lower: Identity, copy: Identity) {
+        if lower != copy {
+            self.objects().copies.insert(lower, copy);
+        }
     }
 
     pub(super) fn remove(&self, identity: Identity) -> Option<Remembered> {
@@ -67,15 +91,16 @@ impl Table {
             return None;
         }
         let mut objects = self.objects();
-        let removed = objects.remove(&identity);
-        self.count.store(objects.len(), Ordering::Release);
+        let identity = objects.current(identity);
+        let removed = objects.known.remove(&identity);
+        self.count.store(objects.known.len(), Ordering::Release);
         removed
     }
 
     /// Those of one file system.
     pub(super) fn on_device(&self, device: u64) -> Vec<Memory> {
         let objects = self.objects();
-        let on_it = objects.iter().filter(|((of, _), _)| *of == device);
+        let on_it = objects.known.iter().filter(|((of, _), _)| *of == device);
         on_it
             .map(|((_, inode), known)| Memory {
                 inode: *inode,
@@ -85,7 +110,7 @@ impl Table {
             .collect()
     }
 
-    fn objects(&self) -> MutexGuard<'_, HashMap<Identity, Remembered>> {
+    fn objects(&self) -> MutexGuard<'_, Objects> {
         // Every change of it is a single step, so it is whole even if a thread panicked.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }

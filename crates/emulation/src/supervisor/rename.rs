@@ -1,15 +1,28 @@
-//! Renaming what can't carry what is believed of it: an overlay gives such an object of a lower layer another number,
-//! by which it would not be known any more.
+//! New names of what can't carry what is believed of it: an overlay gives such an object of a lower layer another
+//! number, by which it would not be known any more.
 
-use ch_linux::behalf;
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+
+use ch_linux::{Errno, behalf};
+use ch_ownership::Override;
 
 use super::caller::Caller;
 use super::object::Object;
+use super::remembered::Identity;
 use super::{DONE, Replied, Reply, Supervisor};
-use crate::calls::Destination;
+use crate::calls::{Destination, Target};
 
 /// `RENAME_EXCHANGE`.
 const EXCHANGE: u32 = 2;
+
+/// An object that is to have another name.
+struct Moving {
+    before: Identity,
+    believed: Override,
+    /// It has no other name, which would keep the number.
+    is_alone: bool,
+}
 
 impl Supervisor {
     pub(super) fn rename(
@@ -19,26 +32,77 @@ impl Supervisor {
         to: &Destination,
         flags: u32,
     ) -> Replied {
-        if self.remembered.is_empty() || flags & EXCHANGE != 0 {
+        if self.remembered.is_empty() {
             return Ok(Reply::Continue);
         }
         let Ok((directory, name)) = self.open_parent(caller, from) else {
             return Ok(Reply::Continue);
         };
-        let Ok(object) = Object::at(&directory, &name) else {
+        let moving = self.moving(&directory, &name);
+        if moving.is_none() && flags & EXCHANGE == 0 {
+            return Ok(Reply::Continue);
+        }
+        let Ok((new_directory, new_name)) = self.open_parent(caller, to) else {
+            return Ok(Reply::Continue);
+        };
+        let exchanged = match flags & EXCHANGE {
+            0 => None,
+            _ => self.moving(&new_directory, &new_name),
+        };
+        if moving.is_none() && exchanged.is_none() {
+            return Ok(Reply::Continue);
+        }
+        behalf::rename(&directory, &name, &new_directory, &new_name, flags)?;
+        if let Some(moving) = moving {
+            self.moved(&moving, &new_directory, &new_name)?;
+        }
+        if let Some(exchanged) = exchanged {
+            self.moved(&exchanged, &directory, &name)?;
+        }
+        DONE
+    }
+
+    pub(super) fn link(&self, caller: &Caller<'_>, source: &Target, to: &Destination) -> Replied {
+        if self.remembered.is_empty() {
+            return Ok(Reply::Continue);
+        }
+        let Ok(object) = self.object(caller, source) else {
             return Ok(Reply::Continue);
         };
         let before = object.status.identity();
         let Some(believed) = self.remembered.get(before) else {
             return Ok(Reply::Continue);
         };
-        let Ok((new_directory, new_name)) = self.open_parent(caller, to) else {
+        let Ok((directory, name)) = self.open_parent(caller, to) else {
             return Ok(Reply::Continue);
         };
-        behalf::rename(&directory, &name, &new_directory, &new_name, flags)?;
-        let renamed = Object::at(&new_directory, &new_name)?;
-        self.remembered.remove(before);
-        self.believe(&renamed, &believed)?;
+        behalf::link(&object.path(), &directory, &name)?;
+        let linked = Object::at(&directory, &name)?;
+        // Else the old number stays with names that the copy does not have.
+        if object.status.links() == 1 {
+            self.remembered.same(before, linked.status.identity());
+        }
+        self.believe(&linked, &believed)?;
         DONE
+    }
+
+    /// What is at `name`, if something is remembered of it.
+    fn moving(&self, directory: &OwnedFd, name: &CStr) -> Option<Moving> {
+        let status = Object::at(directory, name).ok()?.status;
+        let before = status.identity();
+        let believed = self.remembered.get(before)?;
+        Some(Moving {
+            before,
+            believed,
+            is_alone: status.links() == 1,
+        })
+    }
+
+    fn moved(&self, moving: &Moving, directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+        let object = Object::at(directory, name)?;
+        if moving.is_alone {
+            self.remembered.remove(moving.before);
+        }
+        self.believe(&object, &moving.believed)
     }
 }
