@@ -55,6 +55,51 @@ pub fn attribute(path: &CStr, follow: bool, name: &CStr, value: &mut [u8]) -> An
     }
 }
 
+/// `getxattrat(2)`, Linux 6.13, of `path` below `directory` or, if it is empty, of that itself; the length of the value.
+pub fn attribute_at(
+    directory: impl AsFd,
+    path: &CStr,
+    follow: bool,
+    name: &CStr,
+    value: &mut [u8],
+) -> Answer<usize> {
+    /// `struct xattr_args`.
+    #[repr(C)]
+    struct Arguments {
+        value: u64,
+        size: u32,
+        flags: u32,
+    }
+    // Not in the C library yet; the same on every machine here.
+    const GETXATTRAT: libc::c_long = 464;
+    let link = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
+    let empty = if path.is_empty() {
+        libc::AT_EMPTY_PATH
+    } else {
+        0
+    };
+    let arguments = Arguments {
+        value: value.as_mut_ptr() as u64,
+        size: u32::try_from(value.len()).unwrap_or(u32::MAX),
+        flags: 0,
+    };
+    #[expect(unsafe_code, reason = "getxattrat(2) is in no safe wrapper")]
+    // SAFETY: both texts are NUL-terminated, the structure has the size that is told, and the kernel writes no more than
+    // `size` bytes to `value`.
+    let answer = unsafe {
+        libc::syscall(
+            GETXATTRAT,
+            directory.as_fd().as_raw_fd(),
+            path.as_ptr(),
+            link | empty,
+            name.as_ptr(),
+            &raw const arguments,
+            size_of::<Arguments>(),
+        )
+    };
+    usize::try_from(number(answer)?).map_err(|_| Errno::IO)
+}
+
 /// `listxattr(2)` or `llistxattr(2)`; the length of the list.
 pub fn attributes(path: &CStr, follow: bool, list: &mut [u8]) -> Answer<usize> {
     if follow {
@@ -153,6 +198,21 @@ impl Statx {
         Self::ask(libc::AT_FDCWD, path, flags, mask)
     }
 
+    /// Of what is at `path` below `directory` or, if it is empty, of that itself.
+    pub fn at(directory: impl AsFd, path: &CStr, flags: u32, mask: u32) -> Answer<Self> {
+        let empty = if path.is_empty() {
+            AtFlags::EMPTY_PATH
+        } else {
+            AtFlags::empty()
+        };
+        Self::ask(
+            directory.as_fd().as_raw_fd(),
+            path,
+            flags | empty.bits(),
+            mask,
+        )
+    }
+
     /// Of an open object, `O_PATH` ones too.
     pub fn of(object: impl AsFd, flags: u32, mask: u32) -> Answer<Self> {
         let flags = flags | AtFlags::EMPTY_PATH.bits();
@@ -227,6 +287,11 @@ impl Statx {
         (device, self.long(32))
     }
 
+    /// When it was last changed, by the clock of its file system: seconds and nanoseconds.
+    pub fn changed(&self) -> (u64, u32) {
+        (self.long(96), self.word(104))
+    }
+
     /// Numbers of the device that it is.
     pub fn device(&self) -> (u32, u32) {
         (self.word(128), self.word(132))
@@ -267,6 +332,18 @@ pub fn copy_descriptor(process: u32, descriptor: i32) -> Answer<OwnedFd> {
     let process = i32::try_from(process).ok().and_then(Pid::from_raw);
     let process = rustix::process::pidfd_open(process.ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
     rustix::process::pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty())
+}
+
+/// A handle of one thread, of which descriptors can be copied (`PIDFD_THREAD`, Linux 6.9).
+pub fn open_thread(thread: u32) -> Answer<OwnedFd> {
+    let thread = i32::try_from(thread).ok().and_then(Pid::from_raw);
+    let flags = PidfdFlags::from_bits_retain(OFlags::EXCL.bits());
+    rustix::process::pidfd_open(thread.ok_or(Errno::SRCH)?, flags)
+}
+
+/// A copy of a descriptor of the thread that has this handle; `ESRCH` if it is gone.
+pub fn copy_from(thread: impl AsFd, descriptor: i32) -> Answer<OwnedFd> {
+    rustix::process::pidfd_getfd(thread, descriptor, PidfdGetfdFlags::empty())
 }
 
 /// `bind(2)` to a raw address.

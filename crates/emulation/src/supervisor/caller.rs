@@ -5,20 +5,27 @@ use std::ffi::{CStr, CString};
 use ch_linux::seccomp::{Listener, Notification};
 use ch_linux::{Errno, memory};
 
+use super::acquaintances::Acquaintances;
 use crate::calls::Pointer;
 
 /// A thread that made a call.
 pub(super) struct Caller<'a> {
     listener: &'a Listener,
+    pub(super) known: &'a Acquaintances,
     id: u64,
     /// Its number in our PID namespace.
     pub(super) thread: u32,
 }
 
 impl<'a> Caller<'a> {
-    pub(super) fn new(listener: &'a Listener, heard: &Notification) -> Self {
+    pub(super) fn new(
+        listener: &'a Listener,
+        known: &'a Acquaintances,
+        heard: &Notification,
+    ) -> Self {
         Self {
             listener,
+            known,
             id: heard.id,
             thread: heard.thread,
         }

@@ -1,13 +1,14 @@
 //! What `stat(2)` and its relatives tell.
 
-use std::ffi::CString;
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
 
 use ch_linux::Errno;
 use ch_linux::behalf::{self, Statx};
 use ch_ownership::{Kind, Override};
 
 use super::caller::Caller;
-use super::object::{carried, carries_attributes, with_kind_of};
+use super::object::{carried, carried_at, carries_attributes, with_kind_of};
 use super::path::Way;
 use super::{DONE, Replied, Reply, Supervisor};
 use crate::calls::{Pointer, StatBuffer, Target};
@@ -61,42 +62,56 @@ impl Supervisor {
         flags: u32,
         mask: u32,
     ) -> Result<Option<(Statx, Override)>, Errno> {
-        let (path, follow) = match self.way(caller, target) {
-            Ok(Way::Path(path, follow)) => (path, follow),
-            Ok(Way::Steps) => {
-                // The kernel knows best why something is not there.
-                let Ok(object) = self.object(caller, target) else {
-                    return Ok(None);
-                };
-                return self.overridden_at(&object.path(), true, flags, mask);
+        // The kernel knows best why something is not there.
+        match self.way(caller, target) {
+            Ok(Way::Path(path, follow)) => {
+                Ok(self.overridden_at(caller, None, &path, follow, flags, mask))
             }
-            Err(Errno::FAULT) => return Err(Errno::FAULT),
-            Err(_) => return Ok(None),
-        };
-        self.overridden_at(&path, follow, flags, mask)
+            Ok(Way::Below(open, path, follow)) => {
+                Ok(self.overridden_at(caller, Some(&open), &path, follow, flags, mask))
+            }
+            Ok(Way::Steps) => Ok(self.object(caller, target).ok().and_then(|object| {
+                self.overridden_at(caller, None, &object.path(), true, flags, mask)
+            })),
+            Err(Errno::FAULT) => Err(Errno::FAULT),
+            Err(_) => Ok(None),
+        }
     }
 
     fn overridden_at(
         &self,
-        path: &CString,
+        caller: &Caller<'_>,
+        directory: Option<&OwnedFd>,
+        path: &CStr,
         follow: bool,
         flags: u32,
         mask: u32,
-    ) -> Result<Option<(Statx, Override)>, Errno> {
+    ) -> Option<(Statx, Override)> {
         let flags = flags | if follow { 0 } else { NOFOLLOW };
-        // The kernel knows best why something is not there.
-        let Ok(status) = Statx::of_path(path, flags, mask | behalf::BASIC_STATS) else {
-            return Ok(None);
+        let mask = mask | behalf::BASIC_STATS;
+        let status = match directory {
+            None => Statx::of_path(path, flags, mask),
+            Some(directory) => Statx::at(directory, path, flags, mask),
         };
-        let believed = match carries_attributes(&status).then(|| carried(path, follow)) {
+        let status = status.ok()?;
+        let may_carry = carries_attributes(&status) && !caller.known.is_plain(&status);
+        let carried = may_carry.then(|| match directory {
+            None => carried(path, follow),
+            Some(directory) => carried_at(directory, path, follow),
+        });
+        let believed = match carried {
             Some(Ok(carried)) => with_kind_of(carried, &status),
+            Some(Err(Errno::NODATA)) => {
+                caller.known.note_plain(&status);
+                self.beside(&status)
+            }
             _ => self.beside(&status),
         };
         let (uid, gid) = status.owner();
         let as_it_is = (believed.uid, believed.gid) == (uid, gid)
             && believed.mode == status.mode() & 0o7777
             && !matches!(believed.kind, Kind::Character(_) | Kind::Block(_));
-        Ok((!as_it_is).then_some((status, believed)))
+        (!as_it_is).then_some((status, believed))
     }
 }
 
@@ -237,6 +252,7 @@ fn encode(status: &Statx, buffer: StatBuffer) -> Result<Vec<u8>, Errno> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::CString;
     use std::os::unix::fs::MetadataExt as _;
 
     use super::*;

@@ -13,6 +13,7 @@
 //! caller says is trusted, and it may change its memory at any time; no lock is held over a call that can wait.
 
 mod access;
+mod acquaintances;
 mod attributes;
 mod caller;
 mod create;
@@ -44,6 +45,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calls::{NEW_MOUNTS, NEW_USERS, Request, Table, call_of, request};
 use crate::credentials::Credentials;
+use acquaintances::Acquaintances;
 use caller::Caller;
 use credentials::Known;
 use execute::Pending;
@@ -168,8 +170,9 @@ impl Supervisor {
     pub fn serve(&self) -> Result<(), SyscallError> {
         behalf::own_directory_and_mask()
             .map_err(|errno| SyscallError::new("unshare", "CLONE_FS", errno))?;
+        let known = Acquaintances::new();
         while let Some(heard) = self.listener.receive()? {
-            match self.reply(&heard) {
+            match self.reply(&heard, &known) {
                 Ok(Reply::Value(value)) => self.listener.answer(heard.id, Answer::Value(value)),
                 Ok(Reply::Continue) => self.listener.answer(heard.id, Answer::Continue),
                 Ok(Reply::Descriptor(descriptor, close)) => {
@@ -188,7 +191,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn reply(&self, heard: &Notification) -> Replied {
+    fn reply(&self, heard: &Notification, known: &Acquaintances) -> Replied {
         let Some(table) = Table::of(heard.architecture, heard.number) else {
             return Ok(Reply::Continue);
         };
@@ -202,7 +205,7 @@ impl Supervisor {
         if heard.thread == 0 {
             return Ok(Reply::Continue);
         }
-        let caller = Caller::new(&self.listener, heard);
+        let caller = Caller::new(&self.listener, known, heard);
         if self.is_nested(&caller) {
             return Ok(Reply::Continue);
         }

@@ -9,7 +9,7 @@ use ch_linux::{Errno, xattr};
 use ch_ownership::{Kind, Override};
 
 use super::Supervisor;
-use super::caller::Caller;
+use super::caller::{Caller, joined};
 use super::path::of_descriptor;
 use super::remembered::Remembered;
 use crate::calls::Target;
@@ -100,7 +100,31 @@ pub(super) fn kind_on_disk(status: &Statx) -> Kind {
 pub(super) fn carried(path: &CStr, follow: bool) -> Result<Override, Errno> {
     let mut text = [0; LONGEST];
     let length = behalf::attribute(path, follow, OVERRIDE, &mut text)?;
-    let text = std::str::from_utf8(&text[..length]).map_err(|_| Errno::NODATA)?;
+    parsed(&text[..length])
+}
+
+/// The same for `path` below an open directory; or for that itself, if the path is empty.
+pub(super) fn carried_at(
+    directory: &OwnedFd,
+    path: &CStr,
+    follow: bool,
+) -> Result<Override, Errno> {
+    let mut text = [0; LONGEST];
+    match behalf::attribute_at(directory, path, follow, OVERRIDE, &mut text) {
+        Ok(length) => parsed(&text[..length]),
+        // Before Linux 6.13, or where somebody keeps it from us; and of `O_PATH` ones.
+        Err(Errno::NOSYS | Errno::PERM | Errno::BADF) if path.is_empty() => {
+            carried(&of_descriptor(directory), true)
+        }
+        Err(Errno::NOSYS | Errno::PERM) => {
+            carried(&joined(&of_descriptor(directory), path), follow)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+fn parsed(text: &[u8]) -> Result<Override, Errno> {
+    let text = std::str::from_utf8(text).map_err(|_| Errno::NODATA)?;
     text.parse().map_err(|_| Errno::NODATA)
 }
 
