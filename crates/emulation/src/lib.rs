@@ -8,6 +8,7 @@
 //! argument, so the kernel can cache its verdict on every other call; a call is faked in every table
 //! that the machine can execute (64-bit, x32 and 32-bit), or a program of the other kind would notice.
 
+mod access_list;
 mod calls;
 pub mod credentials;
 mod filter;

@@ -3,11 +3,12 @@
 use std::ffi::{CStr, CString};
 
 use ch_linux::{Errno, behalf};
-use ch_ownership::{Kept, Override, kept_form};
+use ch_ownership::{Kept, Kind, kept_form};
 
 use super::caller::Caller;
 use super::object::Object;
-use super::{DONE, Replied, Reply, Supervisor};
+use super::{DONE, Replied, Reply, Supervisor, inherit};
+use crate::access_list::AccessList;
 use crate::calls::{Attribute, Pointer, Target};
 use crate::credentials::{Capability, Credentials, FileCapabilities};
 
@@ -17,57 +18,14 @@ pub(super) const CAPABILITY: &CStr = c"user.chimage.xattr.security.capability";
 const OURS: &[u8] = b"user.chimage.";
 /// Prefix of those that are kept for a container.
 const KEPT: &[u8] = b"user.chimage.xattr.";
-const ACCESS_LIST: &CStr = c"system.posix_acl_access";
+/// Prefix of the two access lists.
+const LISTS: &[u8] = b"system.posix_acl_";
+const DEFAULT_LIST: &CStr = c"system.posix_acl_default";
 const OVERRIDE: &[u8] = b"user.containers.override_stat";
 /// Largest value (`XATTR_SIZE_MAX`).
 const LARGEST: usize = 65_536;
 /// `XATTR_CREATE`, `XATTR_REPLACE`.
 const FLAGS: u32 = 3;
-
-/// An access list, as `<linux/posix_acl_xattr.h>` lays it out.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct AccessList {
-    /// The mode that goes with it: what all of a class may at most.
-    pub(super) mode: u32,
-    /// It says nothing that the mode does not.
-    pub(super) is_mode: bool,
-}
-
-impl AccessList {
-    /// Reads a value of version 2: tag, permissions and identifier of each entry.
-    pub(super) fn parse(value: &[u8]) -> Option<Self> {
-        const USER: u16 = 0x01;
-        const GROUP: u16 = 0x04;
-        const MASK: u16 = 0x10;
-        const OTHER: u16 = 0x20;
-        let (version, entries) = value.split_first_chunk()?;
-        if u32::from_le_bytes(*version) != 2 || entries.len() % 8 != 0 || entries.is_empty() {
-            return None;
-        }
-        let (mut mode, mut mask, mut count) = (0, None, 0);
-        for entry in entries.chunks_exact(8) {
-            let tag = u16::from_le_bytes([entry[0], entry[1]]);
-            let allowed = u32::from(u16::from_le_bytes([entry[2], entry[3]])) & 7;
-            count += 1;
-            match tag {
-                USER => mode |= allowed << 6,
-                GROUP => mode |= allowed << 3,
-                OTHER => mode |= allowed,
-                MASK => mask = Some(allowed),
-                // Somebody in particular.
-                0x02 | 0x08 => {}
-                _ => return None,
-            }
-        }
-        if let Some(mask) = mask {
-            mode = mode & !0o070 | mask << 3;
-        }
-        Some(Self {
-            mode,
-            is_mode: count == 3 && mask.is_none(),
-        })
-    }
-}
 
 /// Whose an attribute is.
 enum Owner {
@@ -86,7 +44,7 @@ fn owner(name: &CStr) -> Owner {
     }
     let kept = bytes.starts_with(b"trusted.")
         || bytes.starts_with(b"security.") && bytes != b"security.selinux"
-        || bytes.starts_with(b"system.posix_acl_");
+        || bytes.starts_with(LISTS);
     if !kept {
         return Owner::Kernel;
     }
@@ -170,12 +128,17 @@ impl Supervisor {
         caller.read(attribute.value, &mut value)?;
         let object = self.object(caller, target)?;
         if !object.carries_attributes() {
+            // The kernel would first complain of users that it does not know.
+            if object.kind() == Kind::Symlink && name.to_bytes().starts_with(LISTS) {
+                return Err(Errno::OPNOTSUPP);
+            }
             return Ok(Reply::Continue);
         }
         self.check(caller, &name, &value, &object)?;
-        if name.as_c_str() == ACCESS_LIST {
-            let list = AccessList::parse(&value).ok_or(Errno::INVAL)?;
-            return self.set_access_list(&object, &list, &kept, &value);
+        if name.to_bytes().starts_with(LISTS) {
+            let list = AccessList::parse(&value)?;
+            let is_default = name.as_c_str() == DEFAULT_LIST;
+            return self.set_list(caller, &object, list.as_ref(), is_default);
         }
         let Kept::As(_, value) = kept_form(name.to_bytes(), &value) else {
             return Ok(Reply::Continue);
@@ -202,6 +165,7 @@ impl Supervisor {
         }
         self.check(caller, &name, &[], &object)?;
         match behalf::remove_attribute(&object.path(), &kept) {
+            done if name.to_bytes().starts_with(LISTS) => removed(done),
             Ok(()) => DONE,
             // A real one, of a mode without us; others can't be real.
             Err(Errno::NODATA) if name.as_c_str() == c"security.capability" => Ok(Reply::Continue),
@@ -209,28 +173,36 @@ impl Supervisor {
         }
     }
 
-    /// An access list says the mode, too; one that says nothing else is none.
-    fn set_access_list(
+    /// Sets an access list, which says the mode, too, or a directory's default one; one without entries is none.
+    fn set_list(
         &self,
+        caller: &Caller<'_>,
         object: &Object,
-        list: &AccessList,
-        kept: &CStr,
-        value: &[u8],
+        list: Option<&AccessList>,
+        is_default: bool,
     ) -> Replied {
-        let before = self.believed(object);
-        let mode = before.mode & !0o777 | list.mode;
-        if mode != before.mode {
-            self.believe(object, &Override { mode, ..before })?;
-        }
-        let path = object.path();
-        if list.is_mode {
-            match behalf::remove_attribute(&path, kept) {
-                Err(Errno::NODATA) => {}
-                other => other?,
+        let kept = if is_default {
+            if object.kind() != Kind::Directory {
+                return list.map_or(DONE, |_| Err(Errno::ACCESS));
             }
+            inherit::DEFAULT
         } else {
-            behalf::set_attribute(&path, kept, value, 0)?;
+            inherit::ACCESS
+        };
+        let Some(list) = list else {
+            return removed(behalf::remove_attribute(&object.path(), kept));
+        };
+        if is_default {
+            behalf::set_attribute(&object.path(), kept, &list.value(), 0)?;
+            return DONE;
         }
+        let before = self.believed(object);
+        let mode = before.mode & !0o777 | list.mode();
+        let after = self.credentials(caller).change_mode(&before, mode)?;
+        if after != before {
+            self.believe(object, &after)?;
+        }
+        inherit::set_access_list(object, list)?;
         DONE
     }
 
@@ -259,6 +231,14 @@ impl Supervisor {
     }
 }
 
+/// Access lists may be removed where there are none.
+fn removed(done: Result<(), Errno>) -> Replied {
+    match done {
+        Ok(()) | Err(Errno::NODATA) => DONE,
+        Err(other) => Err(other),
+    }
+}
+
 fn need(credentials: &Credentials, capability: Capability) -> Result<(), Errno> {
     credentials.can(capability).then_some(()).ok_or(Errno::PERM)
 }
@@ -273,29 +253,4 @@ fn give(caller: &Caller<'_>, bytes: &[u8], to: Pointer, size: u64) -> Replied {
         caller.write(to, bytes)?;
     }
     Ok(Reply::Value(length.cast_signed()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn access_lists_say_modes() {
-        let list = |entries: &[(u16, u16)]| {
-            let mut value = 2u32.to_le_bytes().to_vec();
-            for (tag, allowed) in entries {
-                value.extend(tag.to_le_bytes());
-                value.extend(allowed.to_le_bytes());
-                value.extend(u32::MAX.to_le_bytes());
-            }
-            AccessList::parse(&value).map(|list| (list.mode, list.is_mode))
-        };
-        let plain = [(1, 6), (4, 4), (0x20, 0)];
-        assert_eq!(list(&plain), Some((0o640, true)));
-        let named = [(1, 7), (2, 7), (4, 4), (0x10, 6), (0x20, 1)];
-        assert_eq!(list(&named), Some((0o761, false)));
-        assert_eq!(list(&[(3, 7)]), None);
-        assert_eq!(list(&[]), None);
-        assert_eq!(AccessList::parse(b"\x02\0\0"), None);
-    }
 }

@@ -11,7 +11,7 @@ use ch_ownership::Kind;
 use super::caller::Caller;
 use super::object::Object;
 use super::path::base;
-use super::{DONE, Replied, Reply, Supervisor, walk};
+use super::{DONE, Replied, Reply, Supervisor, inherit, walk};
 use crate::calls::{Destination, Node, Pointer, Target};
 use crate::credentials::{Capability, Credentials};
 
@@ -35,6 +35,12 @@ const LONGEST_ADDRESS: u64 = 110;
 /// Whether files of these credentials are root's.
 fn makes_as_root(credentials: &Credentials) -> bool {
     credentials.users.file == 0 && credentials.groups.file == 0
+}
+
+/// What a new object is to be: its mode as the caller says it, and its kind.
+struct Wanted {
+    mode: u32,
+    kind: Kind,
 }
 
 impl Supervisor {
@@ -71,9 +77,6 @@ impl Supervisor {
         resolve: u64,
     ) -> Replied {
         let credentials = self.credentials(caller);
-        if makes_as_root(&credentials) {
-            return Ok(Reply::Continue);
-        }
         let target = Target {
             directory: place.directory,
             path: Some(place.path),
@@ -81,6 +84,9 @@ impl Supervisor {
             empty: false,
         };
         let temporary = flags & O_TMPFILE != 0;
+        if makes_as_root(&credentials) && (temporary || !self.hands_on(caller, place)) {
+            return Ok(Reply::Continue);
+        }
         let (directory, name, parent) = if temporary {
             let parent = self.object(caller, &target)?;
             let directory = behalf::open(&parent.path(), OFlags::PATH)?;
@@ -115,15 +121,18 @@ impl Supervisor {
             0,
         )?;
         let object = Object::new(reopened(&made)?)?;
-        let wanted = mode & !caller.mask();
-        let believed = credentials.create(&self.believed(&parent), wanted, Kind::File);
-        self.believe(&object, &believed)?;
+        let wanted = Wanted {
+            mode: mode & 0o7777,
+            kind: Kind::File,
+        };
+        self.give(caller, &credentials, &parent, &object, &wanted)?;
         Ok(Reply::Descriptor(made, flags & O_CLOEXEC != 0))
     }
 
     pub(super) fn make(&self, caller: &Caller<'_>, place: &Destination, node: &Node) -> Replied {
         let credentials = self.credentials(caller);
-        if makes_as_root(&credentials) && self.is_for_kernel(node) {
+        let is_for_kernel = makes_as_root(&credentials) && self.is_for_kernel(node);
+        if is_for_kernel && !self.hands_on(caller, place) {
             return Ok(Reply::Continue);
         }
         let (directory, name) = match self.open_parent(caller, place) {
@@ -133,11 +142,38 @@ impl Supervisor {
             Err(_) => return Ok(Reply::Continue),
         };
         let parent = Object::at(&directory, c".")?;
-        let (mode, kind) = self.make_at(caller, &credentials, &directory, &name, node)?;
+        let wanted = self.make_at(caller, &credentials, &directory, &name, node)?;
         let made = Object::at(&directory, &name)?;
-        let believed = credentials.create(&self.believed(&parent), mode, kind);
-        self.believe(&made, &believed)?;
+        self.give(caller, &credentials, &parent, &made, &wanted)?;
         DONE
+    }
+
+    /// Gives a new object what its maker and its directory have for it.
+    fn give(
+        &self,
+        caller: &Caller<'_>,
+        credentials: &Credentials,
+        parent: &Object,
+        made: &Object,
+        wanted: &Wanted,
+    ) -> Result<(), Errno> {
+        let Wanted { mode, kind } = *wanted;
+        let default = match kind {
+            Kind::Symlink => None,
+            _ => inherit::default_list(parent),
+        };
+        // A default list stands in for the mask.
+        let allowed = match (&default, kind) {
+            (Some(default), _) => default.inherited(mode).1,
+            (None, Kind::Symlink) => mode,
+            (None, _) => mode & !caller.mask(),
+        };
+        let believed = credentials.create(&self.believed(parent), allowed, kind);
+        self.believe(made, &believed)?;
+        match default {
+            Some(default) => inherit::hand_on(&default, made, mode, kind),
+            None => Ok(()),
+        }
     }
 
     /// Whether the kernel makes root's object just as it should be.
@@ -155,7 +191,7 @@ impl Supervisor {
         }
     }
 
-    /// Makes what is wanted; the mode and kind that it is believed to have.
+    /// Makes what is wanted; what that is.
     fn make_at(
         &self,
         caller: &Caller<'_>,
@@ -163,21 +199,20 @@ impl Supervisor {
         directory: &OwnedFd,
         name: &CStr,
         node: &Node,
-    ) -> Result<(u32, Kind), Errno> {
-        let mask = caller.mask();
+    ) -> Result<Wanted, Errno> {
+        let wanted = |mode, kind| Wanted { mode, kind };
         match *node {
             Node::Directory(mode) => {
                 let _mask = Mask::set(caller);
                 behalf::make_directory(directory, name, mode | 0o700)?;
-                Ok((mode & 0o1777 & !mask, Kind::Directory))
+                Ok(wanted(mode & 0o1777, Kind::Directory))
             }
             Node::Symlink(text) => {
                 let text = caller.text(text)?;
                 behalf::make_symlink(&text, directory, name)?;
-                Ok((0o777, Kind::Symlink))
+                Ok(wanted(0o777, Kind::Symlink))
             }
             Node::Special(mode, device) => {
-                let wanted = mode & 0o7777 & !mask;
                 let kind = match mode & TYPE {
                     FIFO => Kind::Pipe,
                     SOCKET => Kind::Socket,
@@ -196,7 +231,7 @@ impl Supervisor {
                     _ => REGULAR,
                 };
                 behalf::make_node(directory, name, on_disk | 0o600)?;
-                Ok((wanted, kind))
+                Ok(wanted(mode & 0o7777, kind))
             }
         }
     }
@@ -209,7 +244,7 @@ impl Supervisor {
         length: u64,
     ) -> Replied {
         let credentials = self.credentials(caller);
-        if makes_as_root(&credentials) || !(4..=LONGEST_ADDRESS).contains(&length) {
+        if !(4..=LONGEST_ADDRESS).contains(&length) {
             return Ok(Reply::Continue);
         }
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
@@ -220,6 +255,9 @@ impl Supervisor {
         }
         let end = bytes[2..].iter().position(|byte| *byte == 0);
         let path = &bytes[2..end.map_or(bytes.len(), |end| end + 2)];
+        if makes_as_root(&credentials) && !self.hands_on_at(caller, Target::HERE, path) {
+            return Ok(Reply::Continue);
+        }
         let path = CString::new(path).map_err(|_| Errno::INVAL)?;
         let ours = behalf::copy_descriptor(caller.process(), socket)?;
         let relative = !path.to_bytes().starts_with(b"/");

@@ -19,6 +19,7 @@ mod caller;
 mod create;
 mod credentials;
 mod execute;
+mod inherit;
 mod metadata;
 mod object;
 mod owner;
@@ -31,9 +32,9 @@ mod walk;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use ch_linux::behalf::{self, Statx};
 use ch_linux::file::Device;
@@ -62,6 +63,8 @@ pub struct Supervisor {
     apart: AtomicBool,
     /// A process may have users of its own.
     nested: AtomicBool,
+    /// The name of our own namespace of users, once it was needed.
+    users: OnceLock<Option<PathBuf>>,
 }
 
 /// What a caller gets.
@@ -125,6 +128,7 @@ impl Supervisor {
             pending: Pending::default(),
             apart: AtomicBool::new(false),
             nested: AtomicBool::new(false),
+            users: OnceLock::new(),
         }
     }
 
@@ -278,7 +282,8 @@ impl Supervisor {
             return false;
         }
         let namespace = |of: &str| std::fs::read_link(format!("{of}/ns/user")).ok();
-        namespace(&caller.thread.to_string()) != namespace("self")
+        let own = self.users.get_or_init(|| namespace("self"));
+        namespace(&caller.thread.to_string()) != *own
     }
 
     /// Whether names may mean something else to a caller than to us.

@@ -15,7 +15,7 @@ use super::remembered::Remembered;
 use crate::calls::Target;
 
 /// [`ch_ownership::OVERRIDE_STAT`], for the kernel.
-const OVERRIDE: &CStr = c"user.containers.override_stat";
+pub(super) const OVERRIDE: &CStr = c"user.containers.override_stat";
 /// Longer than any override's text.
 const LONGEST: usize = 128;
 

@@ -5,7 +5,7 @@ use ch_ownership::Kind;
 
 use super::attributes::CAPABILITY;
 use super::caller::Caller;
-use super::{DONE, Replied, Reply, Supervisor};
+use super::{DONE, Replied, Reply, Supervisor, inherit};
 use crate::calls::Target;
 
 impl Supervisor {
@@ -42,6 +42,7 @@ impl Supervisor {
         if after != before || after.disk_mode() != object.status.mode() & 0o7777 {
             self.believe(&object, &after)?;
         }
+        inherit::follow_mode(&object, &after)?;
         DONE
     }
 }

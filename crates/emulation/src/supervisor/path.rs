@@ -114,18 +114,7 @@ impl Supervisor {
         place: &Destination,
     ) -> Result<(OwnedFd, CString), Errno> {
         let text = caller.text(place.path)?;
-        let bytes = text.to_bytes();
-        if bytes.is_empty() {
-            return Err(Errno::NOENT);
-        }
-        // Slashes behind the last name say that a directory is meant.
-        let end = bytes.iter().rposition(|byte| *byte != b'/');
-        let bytes = &bytes[..end.map_or(0, |end| end + 1)];
-        let (parent, name) = match bytes.iter().rposition(|byte| *byte == b'/') {
-            Some(0) => (&b"/"[..], &bytes[1..]),
-            Some(at) => (&bytes[..at], &bytes[at + 1..]),
-            None => (&b"."[..], bytes),
-        };
+        let (parent, name) = parent_and_name(text.to_bytes()).ok_or(Errno::NOENT)?;
         if matches!(name, b"" | b"." | b"..") {
             return Err(Errno::EXIST);
         }
@@ -135,6 +124,21 @@ impl Supervisor {
         caller.still_waits()?;
         Ok((directory, name))
     }
+}
+
+/// The directory of a path, and the name there; `None` if the path is empty.
+pub(super) fn parent_and_name(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    if path.is_empty() {
+        return None;
+    }
+    // Slashes behind the last name say that a directory is meant.
+    let end = path.iter().rposition(|byte| *byte != b'/');
+    let path = &path[..end.map_or(0, |end| end + 1)];
+    Some(match path.iter().rposition(|byte| *byte == b'/') {
+        Some(0) => (b"/", &path[1..]),
+        Some(at) => (&path[..at], &path[at + 1..]),
+        None => (b".", path),
+    })
 }
 
 /// Fails unless the caller has that descriptor, and not only for its path.
@@ -178,7 +182,7 @@ pub(super) fn of_descriptor(object: &OwnedFd) -> CString {
 
 /// Whether a path may lead over `/proc/self`, `/dev/fd` or `/dev/stdin`; or, if it is followed to its end, be a name in
 /// one of their directories.
-fn is_special(path: &[u8], follow: bool) -> bool {
+pub(super) fn is_special(path: &[u8], follow: bool) -> bool {
     let has = |part: &[u8]| path.windows(part.len()).any(|window| window == part);
     let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
     let number = !last.is_empty() && last.iter().all(u8::is_ascii_digit);
