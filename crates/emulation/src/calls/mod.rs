@@ -8,8 +8,8 @@ mod tests;
 pub(crate) use numbers::{Table, X32_BIT, call_of};
 pub(crate) use request::request;
 pub(crate) use request::{
-    Attribute, CapabilitySets, Change, Destination, Identity, Node, Pointer, Request, StatBuffer,
-    Target,
+    Attribute, AttributeArguments, CapabilitySets, Change, Destination, Identity, Node, Pointer,
+    Request, StatBuffer, Target,
 };
 
 /// A call by its name; the tables of older machines have some of them twice, with identifiers of 16 bits.
@@ -150,10 +150,6 @@ impl Call {
             Self::Socketcall => Concern::OneOf(0, &SOCKET_CALLS),
             Self::Getsockopt => Concern::SocketOption(&PEER_OPTIONS),
             Self::IoUringSetup | Self::KexecLoad => Concern::Refused,
-            // New in Linux 6.13: programs can do without.
-            Self::Getxattrat | Self::Setxattrat | Self::Listxattrat | Self::Removexattrat => {
-                Concern::Refused
-            }
             _ => Concern::All,
         }
     }

@@ -108,6 +108,19 @@ pub(crate) struct Attribute {
     pub(crate) flags: u32,
 }
 
+/// Where the newer calls have what [`Attribute`] says: all but the name in a `struct xattr_args`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AttributeArguments {
+    /// Its name.
+    pub(crate) name: Pointer,
+    /// The structure.
+    pub(crate) structure: Pointer,
+    /// What the caller takes for its size.
+    pub(crate) size: u64,
+    /// Whether the value is to be set.
+    pub(crate) set: bool,
+}
+
 /// Where `capget(2)` and `capset(2)` have their header and sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CapabilitySets {
@@ -180,6 +193,8 @@ pub(crate) enum Request {
     ListAttributes(Target, Pointer, u64),
     /// A new value.
     SetAttribute(Target, Attribute),
+    /// Either of both, by the newer calls.
+    AttributeAt(Target, AttributeArguments),
     /// To remove an extended attribute.
     RemoveAttribute(Target, Pointer),
     /// Whether a file may be used so; by the effective identifiers.
@@ -315,7 +330,7 @@ fn metadata(table: Table, call: Call, [a, b, c, d, e, _]: [u64; 6]) -> Option<Re
     })
 }
 
-fn attributes(call: Call, [a, b, c, d, e, _]: [u64; 6]) -> Option<Request> {
+fn attributes(call: Call, [a, b, c, d, e, f]: [u64; 6]) -> Option<Request> {
     let attribute = |flags: u64| Attribute {
         name: Pointer(b),
         value: Pointer(c),
@@ -328,6 +343,23 @@ fn attributes(call: Call, [a, b, c, d, e, _]: [u64; 6]) -> Option<Request> {
         Target::descriptor(a),
     );
     Some(match call {
+        // Unknown flags the kernel refuses.
+        Call::Getxattrat | Call::Setxattrat | Call::Listxattrat | Call::Removexattrat
+            if c as u32 & !((AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) as u32) != 0 =>
+        {
+            return None;
+        }
+        Call::Getxattrat | Call::Setxattrat => {
+            let arguments = AttributeArguments {
+                name: Pointer(d),
+                structure: Pointer(e),
+                size: f,
+                set: call == Call::Setxattrat,
+            };
+            Request::AttributeAt(Target::flagged(a, b, c), arguments)
+        }
+        Call::Listxattrat => Request::ListAttributes(Target::flagged(a, b, c), Pointer(d), e),
+        Call::Removexattrat => Request::RemoveAttribute(Target::flagged(a, b, c), Pointer(d)),
         Call::Getxattr => Request::GetAttribute(follow, attribute(0)),
         Call::Lgetxattr => Request::GetAttribute(link, attribute(0)),
         Call::Fgetxattr => Request::GetAttribute(open, attribute(0)),

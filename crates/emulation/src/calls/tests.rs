@@ -164,6 +164,28 @@ const ROWS: &[Row] = &[
         Request::Link(target(5, true, false), PLACE),
     ),
     (
+        "setxattrat",
+        X86_64,
+        463,
+        [5, PATH, 0x100, 7, 8, 16],
+        Request::AttributeAt(
+            target(5, false, false),
+            AttributeArguments {
+                name: Pointer(7),
+                structure: Pointer(8),
+                size: 16,
+                set: true,
+            },
+        ),
+    ),
+    (
+        "listxattrat of a descriptor",
+        AARCH64,
+        465,
+        [5, PATH, 0x1000, 7, 8, 0],
+        Request::ListAttributes(target(5, true, true), Pointer(7), 8),
+    ),
+    (
         "access",
         X86_64,
         21,

@@ -9,7 +9,7 @@ use super::caller::Caller;
 use super::object::Object;
 use super::{DONE, Replied, Reply, Supervisor, inherit};
 use crate::access_list::AccessList;
-use crate::calls::{Attribute, Pointer, Target};
+use crate::calls::{Attribute, AttributeArguments, Pointer, Target};
 use crate::credentials::{Capability, Credentials, FileCapabilities};
 
 /// How a file's capabilities are kept.
@@ -22,6 +22,8 @@ const KEPT: &[u8] = b"user.chimage.xattr.";
 const LISTS: &[u8] = b"system.posix_acl_";
 const DEFAULT_LIST: &CStr = c"system.posix_acl_default";
 const OVERRIDE: &[u8] = b"user.containers.override_stat";
+/// Largest structure that the kernel takes.
+const PAGE: usize = 4096;
 /// Largest value (`XATTR_SIZE_MAX`).
 const LARGEST: usize = 65_536;
 /// `XATTR_CREATE`, `XATTR_REPLACE`.
@@ -147,6 +149,25 @@ impl Supervisor {
         DONE
     }
 
+    pub(super) fn attribute_at(
+        &self,
+        caller: &Caller<'_>,
+        target: &Target,
+        arguments: &AttributeArguments,
+    ) -> Replied {
+        // What is malformed the kernel refuses.
+        let Some(attribute) = spelled_out(caller, arguments) else {
+            return Ok(Reply::Continue);
+        };
+        if arguments.set {
+            self.set_attribute(caller, target, &attribute)
+        } else if attribute.flags != 0 {
+            Ok(Reply::Continue)
+        } else {
+            self.get_attribute(caller, target, &attribute)
+        }
+    }
+
     pub(super) fn remove_attribute(
         &self,
         caller: &Caller<'_>,
@@ -229,6 +250,26 @@ impl Supervisor {
         }
         need(&credentials, Capability::SysAdmin)
     }
+}
+
+/// What a `struct xattr_args` says: value, its size and flags. `None` if it is malformed or of a later kernel.
+fn spelled_out(caller: &Caller<'_>, arguments: &AttributeArguments) -> Option<Attribute> {
+    let size = usize::try_from(arguments.size).ok()?;
+    if !(16..=PAGE).contains(&size) {
+        return None;
+    }
+    let mut structure = vec![0; size];
+    caller.read(arguments.structure, &mut structure).ok()?;
+    let (value, rest) = structure.split_first_chunk()?;
+    let (size, rest) = rest.split_first_chunk()?;
+    let (flags, rest) = rest.split_first_chunk()?;
+    let attribute = Attribute {
+        name: arguments.name,
+        value: Pointer(u64::from_ne_bytes(*value)),
+        size: u32::from_ne_bytes(*size).into(),
+        flags: u32::from_ne_bytes(*flags),
+    };
+    rest.iter().all(|byte| *byte == 0).then_some(attribute)
 }
 
 /// Access lists may be removed where there are none.

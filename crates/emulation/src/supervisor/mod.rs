@@ -238,6 +238,9 @@ impl Supervisor {
             Request::SetAttribute(target, attribute) => {
                 self.set_attribute(caller, &target, &attribute)
             }
+            Request::AttributeAt(target, arguments) => {
+                self.attribute_at(caller, &target, &arguments)
+            }
             Request::RemoveAttribute(target, name) => self.remove_attribute(caller, &target, name),
             Request::Access(target, wanted, effective) => {
                 self.access(caller, &target, wanted, effective)
