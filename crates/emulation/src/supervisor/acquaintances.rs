@@ -12,8 +12,8 @@ use ch_linux::behalf::{self, Statx};
 
 use super::remembered::Identity;
 
-/// How many threads are known; each costs a descriptor.
-const THREADS: usize = 16;
+/// How many threads are known; each costs a descriptor, for each thread of the supervisor.
+const THREADS: usize = 4;
 /// How many objects.
 const OBJECTS: usize = 4096;
 /// After so many seconds a change can't have the time of an earlier one, however coarse the file system's clock is.

@@ -87,10 +87,8 @@ impl Supervisor {
         if makes_as_root(&credentials) && (temporary || !self.hands_on(caller, place)) {
             return Ok(Reply::Continue);
         }
-        let (directory, name, parent) = if temporary {
-            let parent = self.object(caller, &target)?;
-            let directory = behalf::open(&parent.path(), OFlags::PATH)?;
-            (directory, c".".to_owned(), parent)
+        let (parent, name) = if temporary {
+            (self.object(caller, &target)?, c".".to_owned())
         } else {
             match self.object(caller, &target) {
                 // Nothing is made.
@@ -101,20 +99,18 @@ impl Supervisor {
             }
             let text = caller.text(place.path)?;
             // A dangling link, or a rule about links: as the kernel says, but the file is root's.
-            let Ok((directory, name)) = self.open_parent(caller, place) else {
+            let Ok((parent, name)) = self.open_parent(caller, place) else {
                 return Ok(Reply::Continue);
             };
-            let dangling = behalf::open_at(&directory, &name, OFlags::PATH | OFlags::NOFOLLOW);
-            if dangling.is_ok() || resolve != 0 || text.to_bytes().ends_with(b"/") {
+            if parent.at(&name).is_ok() || resolve != 0 || text.to_bytes().ends_with(b"/") {
                 return Ok(Reply::Continue);
             }
-            let parent = Object::at(&directory, c".")?;
-            (directory, name, parent)
+            (parent, name)
         };
         let _mask = Mask::set(caller);
         // Its owner must be able to work with what he can't be kept from.
         let made = behalf::open_how(
-            &directory,
+            &parent.descriptor,
             &name,
             flags | O_NOCTTY,
             mode & 0o7777 | 0o600,
@@ -135,15 +131,14 @@ impl Supervisor {
         if is_for_kernel && !self.hands_on(caller, place) {
             return Ok(Reply::Continue);
         }
-        let (directory, name) = match self.open_parent(caller, place) {
+        let (parent, name) = match self.open_parent(caller, place) {
             Ok(found) => found,
             Err(Errno::FAULT) => return Err(Errno::FAULT),
             // It says best why not.
             Err(_) => return Ok(Reply::Continue),
         };
-        let parent = Object::at(&directory, c".")?;
-        let wanted = self.make_at(caller, &credentials, &directory, &name, node)?;
-        let made = Object::at(&directory, &name)?;
+        let wanted = self.make_at(caller, &credentials, &parent.descriptor, &name, node)?;
+        let made = parent.at(&name)?;
         self.give(caller, &credentials, &parent, &made, &wanted)?;
         DONE
     }
@@ -277,14 +272,14 @@ impl Supervisor {
         let object = Object::new(made?)?;
         let mode = object.status.mode() & 0o7777;
         let parent = match path.to_bytes().iter().rposition(|byte| *byte == b'/') {
-            None => here,
-            Some(0) => behalf::open(c"/", OFlags::PATH)?,
+            None => Object::new(here)?,
+            Some(0) => Object::new(behalf::open(c"/", OFlags::PATH)?)?,
             Some(at) => {
                 let parent = CString::new(&path.to_bytes()[..at]).map_err(|_| Errno::INVAL)?;
                 walk::to(caller, Target::HERE, &parent, true)?
             }
         };
-        let parent = self.believed(&Object::new(parent)?);
+        let parent = self.believed(&parent);
         let believed = credentials.create(&parent, mode, Kind::Socket);
         self.believe(&object, &believed)?;
         DONE

@@ -9,10 +9,9 @@ use ch_linux::{Errno, xattr};
 use ch_ownership::{Kind, Override};
 
 use super::Supervisor;
-use super::caller::{Caller, joined};
+use super::caller::joined;
 use super::path::of_descriptor;
 use super::remembered::Remembered;
-use crate::calls::Target;
 
 /// [`ch_ownership::OVERRIDE_STAT`], for the kernel.
 pub(super) const OVERRIDE: &CStr = c"user.containers.override_stat";
@@ -31,10 +30,10 @@ impl Object {
         Ok(Self { descriptor, status })
     }
 
-    /// What is at `name` of a directory itself.
-    pub(super) fn at(directory: &OwnedFd, name: &CStr) -> Result<Self, Errno> {
+    /// What is at `name` of this directory itself.
+    pub(super) fn at(&self, name: &CStr) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
-        Self::new(behalf::open_at(directory, name, flags)?)
+        Self::new(behalf::open_at(&self.descriptor, name, flags)?)
     }
 
     /// Its kind on disk.
@@ -140,11 +139,6 @@ pub(super) fn with_kind_of(carried: Override, status: &Statx) -> Override {
 }
 
 impl Supervisor {
-    /// Opens what `target` names.
-    pub(super) fn object(&self, caller: &Caller<'_>, target: &Target) -> Result<Object, Errno> {
-        Object::new(self.open_target(caller, target)?)
-    }
-
     /// What is believed of an object.
     pub(super) fn believed(&self, object: &Object) -> Override {
         if object.carries_attributes()

@@ -11,6 +11,7 @@ use ch_linux::file::OFlags;
 use ch_linux::{Errno, behalf};
 
 use super::caller::{Caller, joined};
+use super::object::Object;
 use super::{Supervisor, walk};
 use crate::calls::{Destination, Target};
 
@@ -63,16 +64,12 @@ impl Supervisor {
     }
 
     /// Opens what `target` names, only to look at it and to change what it is.
-    pub(super) fn open_target(
-        &self,
-        caller: &Caller<'_>,
-        target: &Target,
-    ) -> Result<OwnedFd, Errno> {
+    pub(super) fn object(&self, caller: &Caller<'_>, target: &Target) -> Result<Object, Errno> {
         if target.path.is_none() {
             require_open(caller, target.directory)?;
         }
         let found = match self.text(caller, target)? {
-            None => behalf::open(&base(caller, target.directory), OFlags::PATH)?,
+            None => Object::new(behalf::open(&base(caller, target.directory), OFlags::PATH)?)?,
             Some(text) => self.open_path(caller, target.directory, &text, target.follow)?,
         };
         caller.still_waits()?;
@@ -86,7 +83,7 @@ impl Supervisor {
         directory: i32,
         path: &CStr,
         follow: bool,
-    ) -> Result<OwnedFd, Errno> {
+    ) -> Result<Object, Errno> {
         if self.is_apart() || is_special(path.to_bytes(), follow) {
             return walk::to(caller, directory, path, follow);
         }
@@ -103,7 +100,7 @@ impl Supervisor {
         let flags = u64::from((OFlags::PATH | link).bits());
         match behalf::open_how(&start, path, flags, 0, walk::NO_MAGIC_LINKS) {
             Err(Errno::LOOP) => walk::to(caller, directory, path, follow),
-            other => other,
+            other => Object::new(other?),
         }
     }
 
@@ -112,7 +109,7 @@ impl Supervisor {
         &self,
         caller: &Caller<'_>,
         place: &Destination,
-    ) -> Result<(OwnedFd, CString), Errno> {
+    ) -> Result<(Object, CString), Errno> {
         let text = caller.text(place.path)?;
         let (parent, name) = parent_and_name(text.to_bytes()).ok_or(Errno::NOENT)?;
         if matches!(name, b"" | b"." | b"..") {

@@ -2,7 +2,6 @@
 //! number, by which it would not be known any more.
 
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
 
 use ch_linux::{Errno, behalf};
 use ch_ownership::Override;
@@ -52,7 +51,8 @@ impl Supervisor {
         if moving.is_none() && exchanged.is_none() {
             return Ok(Reply::Continue);
         }
-        behalf::rename(&directory, &name, &new_directory, &new_name, flags)?;
+        let (from, to) = (&directory.descriptor, &new_directory.descriptor);
+        behalf::rename(from, &name, to, &new_name, flags)?;
         if let Some(moving) = moving {
             self.moved(&moving, &new_directory, &new_name)?;
         }
@@ -76,8 +76,8 @@ impl Supervisor {
         let Ok((directory, name)) = self.open_parent(caller, to) else {
             return Ok(Reply::Continue);
         };
-        behalf::link(&object.path(), &directory, &name)?;
-        let linked = Object::at(&directory, &name)?;
+        behalf::link(&object.path(), &directory.descriptor, &name)?;
+        let linked = directory.at(&name)?;
         // Else the old number stays with names that the copy does not have.
         if object.status.links() == 1 {
             self.remembered.same(before, linked.status.identity());
@@ -87,8 +87,8 @@ impl Supervisor {
     }
 
     /// What is at `name`, if something is remembered of it.
-    fn moving(&self, directory: &OwnedFd, name: &CStr) -> Option<Moving> {
-        let status = Object::at(directory, name).ok()?.status;
+    fn moving(&self, directory: &Object, name: &CStr) -> Option<Moving> {
+        let status = directory.at(name).ok()?.status;
         let before = status.identity();
         let believed = self.remembered.get(before)?;
         Some(Moving {
@@ -98,8 +98,8 @@ impl Supervisor {
         })
     }
 
-    fn moved(&self, moving: &Moving, directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
-        let object = Object::at(directory, name)?;
+    fn moved(&self, moving: &Moving, directory: &Object, name: &CStr) -> Result<(), Errno> {
+        let object = directory.at(name)?;
         if moving.is_alone {
             self.remembered.remove(moving.before);
         }

@@ -10,7 +10,7 @@ use ch_linux::file::OFlags;
 use ch_ownership::Kind;
 
 use super::caller::Caller;
-use super::object::kind_on_disk;
+use super::object::Object;
 use super::path::base;
 
 /// As many links as the kernel follows in one path.
@@ -26,10 +26,9 @@ pub(super) fn to(
     directory: i32,
     path: &CStr,
     follow: bool,
-) -> Result<OwnedFd, Errno> {
-    let open = |path: &CStr| behalf::open(path, OFlags::PATH);
-    let root = open(&caller.in_proc("root"))?;
-    let root_identity = identity(&root)?;
+) -> Result<Object, Errno> {
+    let open = |path: &CStr| Object::new(behalf::open(path, OFlags::PATH)?);
+    let root = open(&caller.in_proc("root"))?.status.identity();
     let bytes = path.to_bytes();
     let mut here = if bytes.starts_with(b"/") {
         open(&caller.in_proc("root"))?
@@ -41,14 +40,14 @@ pub(super) fn to(
     let mut links = 0;
     while let Some(name) = rest.pop_front() {
         if name.to_bytes() == b".." {
-            if identity(&here)? != root_identity {
-                here = behalf::open_at(&here, c"..", OFlags::PATH | OFlags::DIRECTORY)?;
+            if here.status.identity() != root {
+                here = here.at(c"..")?;
             }
             continue;
         }
-        let found = behalf::open_at(&here, &name, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let found = here.at(&name)?;
         let is_last = rest.is_empty();
-        let is_link = kind(&found)? == Kind::Symlink;
+        let is_link = found.kind() == Kind::Symlink;
         if !is_link || is_last && !follow && !as_directory {
             here = found;
             continue;
@@ -57,7 +56,7 @@ pub(super) fn to(
         if links > MOST_LINKS {
             return Err(Errno::LOOP);
         }
-        if behalf::is_of_proc(&found) {
+        if behalf::is_of_proc(&found.descriptor) {
             let own = match name.to_bytes() {
                 b"self" => Some(format!("{}", caller.process())),
                 b"thread-self" => Some(format!("{}/task/{}", caller.process(), caller.thread)),
@@ -68,22 +67,22 @@ pub(super) fn to(
                 continue;
             }
             let flags = u64::from(OFlags::PATH.bits());
-            let ordinary = behalf::open_how(&here, &name, flags, 0, NO_MAGIC_LINKS);
+            let ordinary = behalf::open_how(&here.descriptor, &name, flags, 0, NO_MAGIC_LINKS);
             if matches!(ordinary, Err(Errno::LOOP)) {
-                if is_ours(&here)? {
+                if is_ours(&here.descriptor)? {
                     return Err(Errno::ACCESS);
                 }
-                here = behalf::open_at(&here, &name, OFlags::PATH)?;
+                here = Object::new(behalf::open_at(&here.descriptor, &name, OFlags::PATH)?)?;
                 continue;
             }
         }
-        let text = behalf::link_target(&here, &name)?;
+        let text = behalf::link_target(&here.descriptor, &name)?;
         if text.to_bytes().starts_with(b"/") {
             here = open(&caller.in_proc("root"))?;
         }
         prepend(&mut rest, text.to_bytes());
     }
-    if as_directory && kind(&here)? != Kind::Directory {
+    if as_directory && here.kind() != Kind::Directory {
         return Err(Errno::NOTDIR);
     }
     Ok(here)
@@ -124,9 +123,4 @@ fn prepend(rest: &mut VecDeque<CString>, path: &[u8]) {
 
 fn identity(object: &OwnedFd) -> Result<(u64, u64), Errno> {
     Ok(Statx::of(object, 0, behalf::BASIC_STATS)?.identity())
-}
-
-fn kind(object: &OwnedFd) -> Result<Kind, Errno> {
-    let status = Statx::of(object, 0, behalf::BASIC_STATS)?;
-    Ok(kind_on_disk(&status))
 }
