@@ -66,17 +66,27 @@ enum Meaning {
 pub struct Walk {
     meaning: Meaning,
     levels: Vec<Level>,
+    /// Of what was met last.
     path: PathBuf,
-    /// What was met last, which the caller may still be looking at.
-    last: Last,
+    now: Now,
 }
 
+/// Where a walk is.
 #[derive(Debug)]
-enum Last {
-    Nothing,
+enum Now {
+    Start,
+    /// In the last of the levels, which was just entered.
     Entered,
-    Object(Status),
+    /// At something in that.
+    Object {
+        status: Status,
+        /// Which of the level's parts has it.
+        part: usize,
+        is_whiteout: bool,
+    },
+    /// Behind a directory.
     Left(Level),
+    End,
 }
 
 /// A directory of one layer that takes part in a merged one.
@@ -136,75 +146,88 @@ impl Walk {
                 meaning,
                 levels,
                 path,
-                last: Last::Nothing,
+                now: Now::Start,
             }),
             Err(source) => Err(WalkError { path, source }),
         }
     }
 
-    /// The next object; `None` when all were met. Without layers there are none.
+    /// Goes on to the next object; `None` when all were met. Without layers there are none.
     pub fn advance(&mut self) -> Result<Option<Met<'_>>, WalkError> {
-        match std::mem::replace(&mut self.last, Last::Entered) {
-            Last::Nothing => {
-                let root = self.levels.last();
-                return Ok(root.map(|root| Met::Enter(root.seen(&self.path))));
+        self.now = match std::mem::replace(&mut self.now, Now::End) {
+            Now::Start if !self.levels.is_empty() => Now::Entered,
+            Now::Start | Now::End => Now::End,
+            before => {
+                if matches!(before, Now::Object { .. } | Now::Left(_)) {
+                    self.path.pop();
+                }
+                self.go_on()?
             }
-            Last::Entered => {}
-            Last::Object(_) | Last::Left(_) => drop(self.path.pop()),
-        }
-        let Some(level) = self.levels.last_mut() else {
-            return Ok(None);
         };
-        let Some((name, at)) = level.rest.next() else {
-            let done = self.levels.pop().expect("there is one");
-            self.last = Last::Left(done);
-            let Last::Left(done) = &self.last else {
-                unreachable!("it was just set")
-            };
-            return Ok(Some(Met::Leave(done.seen(&self.path))));
+        Ok(self.met())
+    }
+
+    fn go_on(&mut self) -> Result<Now, WalkError> {
+        let Some(level) = self.levels.last_mut() else {
+            return Ok(Now::End);
+        };
+        let Some((name, part)) = level.rest.next() else {
+            return Ok(self.levels.pop().map_or(Now::End, Now::Left));
         };
         self.path.push(&name);
-        self.meet(&name, at).map_err(|source| WalkError {
+        self.look(&name, part).map_err(|source| WalkError {
             path: self.path.clone(),
             source,
-        })?;
-        let level = self.levels.last().expect("there is one");
-        let Last::Object(status) = &self.last else {
-            return Ok(Some(Met::Enter(level.seen(&self.path))));
-        };
-        let part = &level.parts[at];
-        let seen = Seen {
-            path: &self.path,
-            layer: part.layer,
-            directory: &part.directory,
-            status,
-            opaque: false,
-        };
-        let failed = |source| WalkError {
-            path: self.path.clone(),
-            source,
-        };
-        let hidden = self.meaning == Meaning::Layers
-            && is_whiteout(&part.directory, &name, status).map_err(failed)?;
-        Ok(Some(if hidden {
-            Met::Whiteout(seen)
-        } else {
-            Met::Object(seen)
-        }))
+        })
     }
 
     /// Looks at `name`, and goes down if it is a directory.
-    fn meet(&mut self, name: &OsStr, at: usize) -> Result<(), SyscallError> {
-        let level = self.levels.last().expect("the caller has seen it");
-        let parts = &level.parts[at..];
-        let status = file::status_at(&parts[0].directory, name)?;
+    fn look(&mut self, name: &OsStr, part: usize) -> Result<Now, SyscallError> {
+        let level = self.levels.last().expect("the name is one of it");
+        let parts = &level.parts[part..];
+        let directory = &parts[0].directory;
+        let status = file::status_at(directory, name)?;
         if status.kind != Kind::Directory {
-            self.last = Last::Object(status);
-            return Ok(());
+            let is_layer = self.meaning == Meaning::Layers;
+            return Ok(Now::Object {
+                is_whiteout: is_layer && is_whiteout(directory, name, &status)?,
+                status,
+                part,
+            });
         }
         let (merged, opaque) = self.meaning.enter(parts, name)?;
         self.levels.push(Level::new(merged, opaque)?);
-        Ok(())
+        Ok(Now::Entered)
+    }
+
+    fn met(&self) -> Option<Met<'_>> {
+        Some(match (&self.now, self.levels.last()) {
+            (Now::Left(level), _) => Met::Leave(level.seen(&self.path)),
+            (Now::Entered, level) => Met::Enter(level?.seen(&self.path)),
+            (
+                Now::Object {
+                    status,
+                    part,
+                    is_whiteout,
+                },
+                level,
+            ) => {
+                let part = &level?.parts[*part];
+                let seen = Seen {
+                    path: &self.path,
+                    layer: part.layer,
+                    directory: &part.directory,
+                    status,
+                    opaque: false,
+                };
+                if *is_whiteout {
+                    Met::Whiteout(seen)
+                } else {
+                    Met::Object(seen)
+                }
+            }
+            (Now::Start | Now::End, _) => return None,
+        })
     }
 }
 
