@@ -119,6 +119,36 @@ pub fn remove_attribute(path: &CStr, name: &CStr) -> Answer<()> {
     fs::removexattr(path, name)
 }
 
+/// `fgetxattr(2)`, of what is open for more than its path; the length of the value.
+pub fn attribute_of(object: impl AsFd, name: &CStr, value: &mut [u8]) -> Answer<usize> {
+    fs::fgetxattr(object, name, value)
+}
+
+/// `flistxattr(2)`, likewise; the length of the list.
+pub fn attributes_of(object: impl AsFd, list: &mut [u8]) -> Answer<usize> {
+    fs::flistxattr(object, list)
+}
+
+/// `fsetxattr(2)`, likewise, with `XATTR_*` flags.
+pub fn set_attribute_of(object: impl AsFd, name: &CStr, value: &[u8], flags: u32) -> Answer<()> {
+    fs::fsetxattr(object, name, value, XattrFlags::from_bits_retain(flags))
+}
+
+/// `fremovexattr(2)`, likewise.
+pub fn remove_attribute_of(object: impl AsFd, name: &CStr) -> Answer<()> {
+    fs::fremovexattr(object, name)
+}
+
+/// `fchmod(2)`, likewise.
+pub fn set_mode_of(object: impl AsFd, mode: u32) -> Answer<()> {
+    fs::fchmod(object, Mode::from_raw_mode(mode))
+}
+
+/// Whether a descriptor stands for no more than a path: `O_PATH`, of `fcntl(2)`.
+pub fn is_only_path(object: impl AsFd) -> Answer<bool> {
+    Ok(fs::fcntl_getfl(object)?.contains(OFlags::PATH))
+}
+
 /// `chmod(2)`.
 pub fn set_mode(path: &CStr, mode: u32) -> Answer<()> {
     fs::chmod(path, Mode::from_raw_mode(mode))

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 
-use ch_linux::{Errno, behalf};
+use ch_linux::Errno;
 use ch_ownership::{Kept, Kind, kept_form};
 
 use super::caller::Caller;
@@ -70,7 +70,7 @@ impl Supervisor {
             return Ok(Reply::Continue);
         };
         let mut value = vec![0; LARGEST];
-        let Ok(length) = behalf::attribute(&object.path(), true, &kept, &mut value) else {
+        let Ok(length) = object.attribute(&kept, &mut value) else {
             return Ok(Reply::Continue);
         };
         give(caller, &value[..length], attribute.value, attribute.size)
@@ -87,7 +87,7 @@ impl Supervisor {
             return Ok(Reply::Continue);
         };
         let mut names = vec![0; LARGEST];
-        let Ok(length) = behalf::attributes(&object.path(), true, &mut names) else {
+        let Ok(length) = object.attributes(&mut names) else {
             return Ok(Reply::Continue);
         };
         let all = names[..length].split_inclusive(|byte| *byte == 0);
@@ -145,7 +145,7 @@ impl Supervisor {
         let Kept::As(_, value) = kept_form(name.to_bytes(), &value) else {
             return Ok(Reply::Continue);
         };
-        behalf::set_attribute(&object.path(), &kept, &value, attribute.flags)?;
+        object.set_attribute(&kept, &value, attribute.flags)?;
         DONE
     }
 
@@ -185,7 +185,7 @@ impl Supervisor {
             return Ok(Reply::Continue);
         }
         self.check(caller, &name, &[], &object)?;
-        match behalf::remove_attribute(&object.path(), &kept) {
+        match object.remove_attribute(&kept) {
             done if name.to_bytes().starts_with(LISTS) => removed(done),
             Ok(()) => DONE,
             // A real one, of a mode without us; others can't be real.
@@ -211,10 +211,10 @@ impl Supervisor {
             inherit::ACCESS
         };
         let Some(list) = list else {
-            return removed(behalf::remove_attribute(&object.path(), kept));
+            return removed(object.remove_attribute(kept));
         };
         if is_default {
-            behalf::set_attribute(&object.path(), kept, &list.value(), 0)?;
+            object.set_attribute(kept, &list.value(), 0)?;
             return DONE;
         }
         let before = self.believed(object);

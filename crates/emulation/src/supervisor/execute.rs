@@ -122,7 +122,7 @@ fn grants(object: &Object, believed: &Override) -> FileGrants {
     }
     let bit = |bits: u32| believed.mode & bits == bits;
     let mut value = [0; 64];
-    let capabilities = behalf::attribute(&object.path(), true, CAPABILITY, &mut value);
+    let capabilities = object.attribute(CAPABILITY, &mut value);
     FileGrants {
         user: bit(SET_USER).then_some(believed.uid),
         group: bit(SET_GROUP | GROUP_EXECUTE).then_some(believed.gid),

@@ -70,7 +70,7 @@ pub(super) fn default_list(directory: &Object) -> Option<AccessList> {
 
 fn list(object: &Object, name: &CStr) -> Option<AccessList> {
     let mut value = [0; LARGEST];
-    let length = match behalf::attribute(&object.path(), true, name, &mut value) {
+    let length = match object.attribute(name, &mut value) {
         Err(Errno::RANGE) => return long_list(object, name),
         other => other.ok()?,
     };
@@ -79,7 +79,7 @@ fn list(object: &Object, name: &CStr) -> Option<AccessList> {
 
 fn long_list(object: &Object, name: &CStr) -> Option<AccessList> {
     let mut value = vec![0; 65_536];
-    let length = behalf::attribute(&object.path(), true, name, &mut value).ok()?;
+    let length = object.attribute(name, &mut value).ok()?;
     AccessList::parse(&value[..length]).ok()?
 }
 
@@ -96,18 +96,17 @@ pub(super) fn hand_on(
     let (access, _) = default.inherited(mode);
     set_access_list(object, &access)?;
     if kind == Kind::Directory {
-        behalf::set_attribute(&object.path(), DEFAULT, &default.value(), 0)?;
+        object.set_attribute(DEFAULT, &default.value(), 0)?;
     }
     Ok(())
 }
 
 /// Keeps an access list, unless the mode says it all.
 pub(super) fn set_access_list(object: &Object, list: &AccessList) -> Result<(), Errno> {
-    let path = object.path();
     if !list.is_mode() {
-        return behalf::set_attribute(&path, ACCESS, &list.value(), 0);
+        return object.set_attribute(ACCESS, &list.value(), 0);
     }
-    match behalf::remove_attribute(&path, ACCESS) {
+    match object.remove_attribute(ACCESS) {
         Err(Errno::NODATA) => Ok(()),
         other => other,
     }

@@ -22,12 +22,29 @@ const LONGEST: usize = 128;
 pub(super) struct Object {
     pub(super) descriptor: OwnedFd,
     pub(super) status: Statx,
+    /// The descriptor is no more than a path, so that its attributes have to be asked for by one.
+    only_path: bool,
 }
 
 impl Object {
+    /// Something opened with `O_PATH`.
     pub(super) fn new(descriptor: OwnedFd) -> Result<Self, Errno> {
-        let status = Statx::of(&descriptor, 0, behalf::BASIC_STATS)?;
-        Ok(Self { descriptor, status })
+        Ok(Self {
+            status: Statx::of(&descriptor, 0, behalf::BASIC_STATS)?,
+            descriptor,
+            only_path: true,
+        })
+    }
+
+    /// Something of which a caller has such a descriptor; an error if he has it for its path alone.
+    pub(super) fn opened(descriptor: OwnedFd) -> Result<Self, Errno> {
+        if behalf::is_only_path(&descriptor)? {
+            return Err(Errno::BADF);
+        }
+        Ok(Self {
+            only_path: false,
+            ..Self::new(descriptor)?
+        })
     }
 
     /// What is at `name` of this directory itself.
@@ -48,6 +65,53 @@ impl Object {
 
     pub(super) fn path(&self) -> std::ffi::CString {
         of_descriptor(&self.descriptor)
+    }
+
+    /// Its attribute `name` on disk; the length of the value.
+    pub(super) fn attribute(&self, name: &CStr, value: &mut [u8]) -> Result<usize, Errno> {
+        match self.only_path {
+            true => behalf::attribute(&self.path(), true, name, value),
+            false => behalf::attribute_of(&self.descriptor, name, value),
+        }
+    }
+
+    /// The names of its attributes on disk; the length of the list.
+    pub(super) fn attributes(&self, list: &mut [u8]) -> Result<usize, Errno> {
+        match self.only_path {
+            true => behalf::attributes(&self.path(), true, list),
+            false => behalf::attributes_of(&self.descriptor, list),
+        }
+    }
+
+    /// Sets one, with `XATTR_*` flags.
+    pub(super) fn set_attribute(&self, name: &CStr, value: &[u8], flags: u32) -> Result<(), Errno> {
+        match self.only_path {
+            true => behalf::set_attribute(&self.path(), name, value, flags),
+            false => behalf::set_attribute_of(&self.descriptor, name, value, flags),
+        }
+    }
+
+    /// Removes one.
+    pub(super) fn remove_attribute(&self, name: &CStr) -> Result<(), Errno> {
+        match self.only_path {
+            true => behalf::remove_attribute(&self.path(), name),
+            false => behalf::remove_attribute_of(&self.descriptor, name),
+        }
+    }
+
+    /// Sets its mode on disk.
+    fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+        match self.only_path {
+            true => behalf::set_mode(&self.path(), mode),
+            false => behalf::set_mode_of(&self.descriptor, mode),
+        }
+    }
+
+    /// The override that it carries; the error says that it carries none, or why that is not known.
+    fn carried(&self) -> Result<Override, Errno> {
+        let mut text = [0; LONGEST];
+        let length = self.attribute(OVERRIDE, &mut text)?;
+        parsed(&text[..length])
     }
 }
 
@@ -142,7 +206,7 @@ impl Supervisor {
     /// What is believed of an object.
     pub(super) fn believed(&self, object: &Object) -> Override {
         if object.carries_attributes()
-            && let Ok(carried) = carried(&object.path(), true)
+            && let Ok(carried) = object.carried()
         {
             return with_kind_of(carried, &object.status);
         }
@@ -160,13 +224,12 @@ impl Supervisor {
     /// Lets it be believed of an object: its mode on disk, and what it can't say by itself beside it.
     pub(super) fn believe(&self, object: &Object, believed: &Override) -> Result<(), Errno> {
         let identity = object.status.identity();
-        let path = object.path();
         let ours = object.status.owner() == (0, 0);
         let mode = believed.disk_mode();
         let has_mode = object.kind() != Kind::Symlink;
         let mut plain = believed.is_plain() && ours;
         if has_mode && object.status.mode() & 0o7777 != mode {
-            match behalf::set_mode(&path, mode) {
+            match object.set_mode(mode) {
                 // The host's, bound into the container.
                 Err(Errno::PERM) if !ours => plain = false,
                 other => other?,
@@ -174,13 +237,13 @@ impl Supervisor {
         }
         if object.carries_attributes() {
             let done = if plain {
-                match behalf::remove_attribute(&path, OVERRIDE) {
+                match object.remove_attribute(OVERRIDE) {
                     Err(Errno::NODATA) => Ok(()),
                     other => other,
                 }
             } else {
                 let text = believed.to_string();
-                behalf::set_attribute(&path, OVERRIDE, text.as_bytes(), 0)
+                object.set_attribute(OVERRIDE, text.as_bytes(), 0)
             };
             match done {
                 Ok(()) => {
@@ -196,7 +259,7 @@ impl Supervisor {
         if !plain || self.remembered.get(identity).is_some() {
             // So that it is in this step's layer: whatever is changed is copied there.
             let _ = behalf::touch(&object.descriptor);
-            let path = behalf::link_target(&behalf::open(c".", OFlags::PATH)?, &path)?;
+            let path = behalf::link_target(&behalf::open(c".", OFlags::PATH)?, &object.path())?;
             let believed = *believed;
             self.remembered
                 .insert(identity, Remembered { path, believed });

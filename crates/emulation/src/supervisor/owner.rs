@@ -1,6 +1,5 @@
 //! Owners and modes.
 
-use ch_linux::behalf;
 use ch_ownership::Kind;
 
 use super::attributes::CAPABILITY;
@@ -26,7 +25,7 @@ impl Supervisor {
         }
         if object.kind() == Kind::File {
             // What a new owner must not get; most files have none.
-            let _ = behalf::remove_attribute(&object.path(), CAPABILITY);
+            let _ = object.remove_attribute(CAPABILITY);
         }
         DONE
     }
