@@ -9,6 +9,12 @@ use std::io::{self, Write};
 use std::num::NonZero;
 
 use ch_oci::{Digest, Hasher, media_type};
+use zstd::zstd_safe::CParameter;
+
+/// More threads than this are not used: each holds a few blocks, and memory is not to grow with the machine.
+const MOST_THREADS: NonZero<usize> = NonZero::new(8).unwrap();
+/// What a thread of zstd takes at a time, in bytes: small, so that a layer of tens of megabytes keeps several busy.
+const ZSTD_JOB: u32 = 8 << 20;
 
 /// How the archive of a layer is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +33,9 @@ pub enum NoCompression {
     /// Not a name that we know.
     #[error("unknown compression: {0:?}; there are gzip, zstd and uncompressed")]
     Name(String),
+    /// What is not compressed has no levels.
+    #[error("compression uncompressed has no levels")]
+    NoLevels,
     /// A level beyond what there is.
     #[error("compression level {level} is not one of {name}'s, {first} to {last}")]
     Level {
@@ -63,6 +72,7 @@ impl Compression {
         match name {
             "gzip" => Ok(Self::Gzip(level_of("gzip", 6, 0, 9)?.unsigned_abs())),
             "zstd" => Ok(Self::Zstd(level_of("zstd", 3, 1, 19)?)),
+            "uncompressed" if level.is_some() => Err(NoCompression::NoLevels),
             "uncompressed" => Ok(Self::None),
             _ => Err(NoCompression::Name(name.to_owned())),
         }
@@ -73,7 +83,7 @@ impl Compression {
         match self {
             Self::None => "tar 1".to_owned(),
             Self::Gzip(level) => format!("tar 1, gzip zlib-rs 0.6 level {level}"),
-            Self::Zstd(level) => format!("tar 1, zstd 1.5 level {level}"),
+            Self::Zstd(level) => format!("tar 1, zstd 1.5 level {level} job {ZSTD_JOB}"),
         }
     }
 
@@ -107,7 +117,7 @@ pub fn compress<T, E: From<io::Error>>(
     fill: impl FnOnce(&mut dyn Write) -> Result<T, E>,
 ) -> Result<(T, Compressed), E> {
     let threads = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
-    compress_on(threads, compression, output, fill)
+    compress_on(threads.min(MOST_THREADS), compression, output, fill)
 }
 
 /// [`compress`] on so many threads.
@@ -131,6 +141,7 @@ pub(crate) fn compress_on<T, E: From<io::Error>>(
             let mut encoder = zstd::Encoder::new(&mut output, level)?;
             // With no worker the frame would be another one.
             encoder.multithread(u32::try_from(threads.get()).unwrap_or(u32::MAX))?;
+            encoder.set_parameter(CParameter::JobSize(ZSTD_JOB))?;
             let mut plain = Hashing::new(&mut encoder);
             let filled = (fill(&mut plain)?, plain.finish().0);
             encoder.finish()?;

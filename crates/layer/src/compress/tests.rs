@@ -149,6 +149,11 @@ fn compressions_have_names_and_levels() {
             "compression level 10 is not one of gzip's, 0 to 9",
         ),
         (
+            "uncompressed",
+            Some(3),
+            "compression uncompressed has no levels",
+        ),
+        (
             "zstd",
             Some(0),
             "compression level 0 is not one of zstd's, 1 to 19",
