@@ -46,18 +46,25 @@ impl Known {
 
     /// Those of a thread.
     pub(super) fn of(&self, thread: u32) -> Arc<Credentials> {
+        let known = self.try_of(thread);
+        known.unwrap_or_else(|| Arc::clone(&self.root))
+    }
+
+    /// The same; `None` of a thread that is gone.
+    pub(super) fn try_of(&self, thread: u32) -> Option<Arc<Credentials>> {
         if !self.others.load(Ordering::Acquire) {
-            return Arc::clone(&self.root);
+            return Some(Arc::clone(&self.root));
         }
         let mut text = [0; 32];
-        let number = behalf::read(&slack_file(thread), &mut text)
+        let text = behalf::read(&slack_file(thread), &mut text).ok()?;
+        let number = std::str::from_utf8(text)
             .ok()
-            .and_then(|text| std::str::from_utf8(text).ok()?.trim().parse::<u64>().ok())
+            .and_then(|text| text.trim().parse::<u64>().ok())
             .and_then(|slack| slack.checked_sub(DEFAULT_TIMER_SLACK))
             .and_then(|number| usize::try_from(number).ok())
             .unwrap_or(0);
         let sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(sets.all.get(number).unwrap_or(&self.root))
+        Some(Arc::clone(sets.all.get(number).unwrap_or(&self.root)))
     }
 
     /// Gives them to a thread.

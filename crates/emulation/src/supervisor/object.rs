@@ -121,7 +121,7 @@ pub(super) fn carries_attributes(status: &Statx) -> bool {
 }
 
 /// What stands for owners that the user namespace does not know: root of the machine, for `/proc` and `/sys`.
-const UNKNOWN: u32 = 65_534;
+pub(super) const UNKNOWN: u32 = 65_534;
 
 /// What a status says by itself.
 pub(super) fn on_disk(status: &Statx) -> Override {

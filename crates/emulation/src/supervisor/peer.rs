@@ -3,6 +3,7 @@
 use ch_linux::{Errno, behalf};
 
 use super::caller::Caller;
+use super::object::UNKNOWN;
 use super::{DONE, Replied, Reply, Supervisor};
 use crate::calls::{PEER_OPTIONS, Pointer, SOL_SOCKET};
 
@@ -28,16 +29,16 @@ impl Supervisor {
         let Ok(peer) = behalf::peer(&ours) else {
             return Ok(Reply::Continue);
         };
-        let credentials = self.known.of(peer);
+        let credentials = self.known.try_of(peer);
         let bytes: Vec<u8> = if option == PEER_CREDENTIALS {
-            let ids = [
-                peer,
-                credentials.users.effective,
-                credentials.groups.effective,
-            ];
+            // Of one who is gone nothing is known any more; he may have been anybody, so he is nobody.
+            let ids = credentials.map_or((UNKNOWN, UNKNOWN), |known| {
+                (known.users.effective, known.groups.effective)
+            });
+            let ids = [peer, ids.0, ids.1];
             ids.iter().flat_map(|id| id.to_ne_bytes()).collect()
         } else {
-            let groups = credentials.supplementary.iter();
+            let groups = credentials.iter().flat_map(|known| &known.supplementary);
             groups.flat_map(|group| group.to_ne_bytes()).collect()
         };
         let mut room = [0; 4];
