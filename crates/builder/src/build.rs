@@ -7,7 +7,6 @@ use ch_linux::reexec::Executable;
 use ch_oci::Reference;
 use ch_storage::{ImageRecord, Storage};
 use ch_transfer::PullError;
-use jiff::Timestamp;
 
 use crate::context::ignore;
 use crate::error::{BuildError, Problem};
@@ -50,8 +49,6 @@ pub struct Built {
     pub image: Option<ImageRecord>,
     /// How many instructions there were, cached ones too.
     pub instructions: usize,
-    /// The time that config and history say instead of that of the build.
-    pub created: Option<Timestamp>,
 }
 
 /// Finds what is wrong with `file` before anything is done: what can't be executed, what no `ARG`

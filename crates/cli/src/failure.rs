@@ -240,6 +240,7 @@ with_hints!(
     ch_registry::FetchError,
     ch_rootfs::ViewError,
     ch_storage::OpenError,
+    ch_transfer::ExportError,
     ch_transfer::ImportError,
     ch_transfer::PullError,
     ch_storage::RecordError,

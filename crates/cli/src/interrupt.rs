@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use ch_container::Stop;
 use ch_linux::signal::{self, Receiver, Signal};
 use ch_storage::Storage;
+use ch_transfer::Unfinished;
 
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -38,6 +39,7 @@ pub(crate) struct Interrupt {
     first: OnceLock<Signal>,
     stop: OnceLock<Arc<Stop>>,
     storage: OnceLock<Storage>,
+    unfinished: Unfinished,
 }
 
 impl Interrupt {
@@ -63,6 +65,11 @@ impl Interrupt {
     /// Where this command has drafts, which are thrown away.
     pub(crate) fn clears(&self, storage: &Storage) {
         let _ = self.storage.set(storage.clone());
+    }
+
+    /// What this command is making outside its storage directory, which is thrown away as well.
+    pub(crate) fn unfinished(&self) -> &Unfinished {
+        &self.unfinished
     }
 
     /// Dies of the signal that came, if one did.
@@ -133,6 +140,7 @@ impl Interrupt {
             {
                 tracing::debug!("left to the next sweep: {error}");
             }
+            self.unfinished.abandon(CLEARING);
             terminal.fail(&Failure::new(format_args!("received {name}")));
             // Here, since the live area would be drawn again.
             signal::die_of(signal)

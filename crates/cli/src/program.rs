@@ -44,7 +44,7 @@ pub(crate) fn main() -> ExitCode {
     let environment = Environment::of_process();
     let inherited_mask = set_file_mode_mask(FILE_MODE_MASK);
     match program {
-        Program::Image => command::main(&arguments, environment),
+        Program::Image => command::main(&arguments, environment, inherited_mask),
         Program::Run => run::main(&arguments, environment, inherited_mask),
         Program::Convert => {
             let terminal = Terminal::on_standard_error(&Settings::default());

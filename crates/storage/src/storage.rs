@@ -162,6 +162,11 @@ impl Storage {
         &self.inner.root
     }
 
+    /// Whether what is reported done is on disk: not with `--no-sync`, nor where nothing ever is.
+    pub fn syncs(&self) -> bool {
+        self.inner.durability.is_enabled()
+    }
+
     /// Its layers.
     pub fn layers(&self) -> Layers<'_> {
         Layers::new(self)

@@ -7,19 +7,69 @@
 //! ```
 //!
 //! Invariant: whoever looks at NAME sees what was there before or what is there afterwards, whole.
+//! A process that ends by a signal throws away what it had begun ([`Unfinished::abandon`]).
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ch_linux::lock::{self, Sharing};
 use ch_linux::tree::{self, Budget, Directory, Kind};
-use ch_linux::{SyscallError, boot};
+use ch_linux::{SyscallError, boot, sync};
+use ch_oci::Digest;
+use ch_storage::Storage;
 
 /// Name of what is under construction in its holder.
 pub(crate) const NEW: &str = "new";
+
+/// Longer names are not repeated in that of the holder, which must not become too long.
+const LONGEST: usize = 128;
+/// Directories and files that a signal waits for.
+const MOST: u64 = 1_000_000;
+
+/// Why something can't be made at a path.
+#[derive(Debug)]
+pub(crate) enum NoPlace {
+    /// It belongs to the storage directory.
+    InStorage,
+    /// It has no name that could be given to something else.
+    Nameless,
+    /// It can't be reached.
+    Unreachable(SyscallError),
+}
+
+impl From<SyscallError> for NoPlace {
+    fn from(error: SyscallError) -> Self {
+        Self::Unreachable(error)
+    }
+}
+
+/// What a process is making outside the storage directory. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Unfinished(Arc<Mutex<Vec<(Directory, OsString)>>>);
+
+impl Unfinished {
+    /// Throws it away, as far as that takes no longer than `time`; the process must end then.
+    pub fn abandon(&self, time: Duration) {
+        let mut budget = Budget::new(MOST, time);
+        for (parent, name) in self.holders().iter() {
+            if let Err(error) = tree::remove(parent, name, &mut budget) {
+                tracing::debug!("left to the next one: {error}");
+            }
+        }
+    }
+
+    fn holders(&self) -> std::sync::MutexGuard<'_, Vec<(Directory, OsString)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A name in an open directory.
 #[derive(Debug)]
@@ -28,18 +78,37 @@ pub(crate) struct Name {
     pub(crate) parent: Directory,
     /// The name; there need not be anything of it.
     pub(crate) name: OsString,
+    unfinished: Unfinished,
 }
 
 impl Name {
-    /// The name that `real`, a path without links, ends in; `None` if there is no directory above.
-    pub(crate) fn of(real: &Path) -> Result<Option<Self>, SyscallError> {
+    /// The name that `path` leads to, outside of `storage`.
+    pub(crate) fn find(
+        path: &Path,
+        storage: &Storage,
+        unfinished: &Unfinished,
+    ) -> Result<Self, NoPlace> {
+        let real = real(path)?;
+        if is_below(&real, storage)? {
+            return Err(NoPlace::InStorage);
+        }
         let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else {
-            return Ok(None);
+            return Err(NoPlace::Nameless);
         };
-        Ok(Some(Self {
-            parent: Directory::open(parent)?,
-            name: name.to_owned(),
-        }))
+        Ok(Self::of(
+            Directory::open(parent)?,
+            name.to_owned(),
+            unfinished,
+        ))
+    }
+
+    /// The name `name` in `parent`.
+    pub(crate) fn of(parent: Directory, name: OsString, unfinished: &Unfinished) -> Self {
+        Self {
+            parent,
+            name,
+            unfinished: unfinished.clone(),
+        }
     }
 
     /// Makes a holder beside the name, and removes those that killed processes left.
@@ -48,29 +117,35 @@ impl Name {
         loop {
             let mut name = self.prefix();
             name.push(boot::unique());
+            let parent = self.parent.try_clone()?;
             let directory = self.parent.make_directory(&name, 0o700)?;
-            match lock::try_lock(&directory, Sharing::Exclusive) {
+            self.unfinished.holders().push((parent, name.clone()));
+            let holder = Holder {
+                place: self,
+                name,
+                directory,
+            };
+            match lock::try_lock(&holder.directory, Sharing::Exclusive) {
                 // A sweep saw it before it was locked.
                 Ok(false) => continue,
                 Err(error) if !lock::is_unsupported(&error) => return Err(error),
                 Ok(true) | Err(_) => {}
             }
-            if self.parent.try_attributes_of(&name)?.is_none() {
-                // The sweep was quicker.
-                continue;
+            if self.parent.try_attributes_of(&holder.name)?.is_some() {
+                return Ok(holder);
             }
-            return Ok(Holder {
-                place: self,
-                name,
-                directory,
-            });
+            // The sweep was quicker.
         }
     }
 
     /// What every holder's name begins with.
     fn prefix(&self) -> OsString {
         let mut prefix = OsString::from(".");
-        prefix.push(&self.name);
+        if self.name.len() > LONGEST {
+            prefix.push(Digest::of(self.name.as_bytes()).short());
+        } else {
+            prefix.push(&self.name);
+        }
         prefix.push(".ch-image.");
         prefix
     }
@@ -78,7 +153,12 @@ impl Name {
     /// Removes holders whose makers live no more.
     fn sweep(&self) -> Result<(), SyscallError> {
         let prefix = self.prefix();
-        for entry in self.parent.entries()? {
+        let entries = match self.parent.entries() {
+            // One may make things in it and not look.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
             let is_holder = entry.kind == Kind::Directory
                 && entry.name.as_bytes().starts_with(prefix.as_bytes());
             if !is_holder {
@@ -108,6 +188,8 @@ pub(crate) struct Holder<'a> {
 impl Drop for Holder<'_> {
     fn drop(&mut self) {
         remove(&self.place.parent, &self.name);
+        let mut holders = self.place.unfinished.holders();
+        holders.retain(|(_, name)| *name != self.name);
     }
 }
 
@@ -121,8 +203,34 @@ fn remove(parent: &Directory, name: &OsStr) {
     }
 }
 
+/// Takes an open file, or the names in an open directory, to disk, as far as `storage` does that.
+pub(crate) fn sync(object: impl AsFd, storage: &Storage) -> Result<(), SyscallError> {
+    match storage.syncs() && !sync::describe(&object)?.in_memory {
+        true => sync::file(object),
+        false => Ok(()),
+    }
+}
+
+/// Takes everything on the file system of `object` to disk, likewise.
+pub(crate) fn sync_all(object: impl AsFd, storage: &Storage) -> Result<(), SyscallError> {
+    match storage.syncs() && !sync::describe(&object)?.in_memory {
+        true => sync::file_system(object),
+        false => Ok(()),
+    }
+}
+
+/// Whether `real`, a path without links, lies in the storage directory, whatever that is called.
+fn is_below(real: &Path, storage: &Storage) -> Result<bool, SyscallError> {
+    let directory = storage.directory().attributes()?.identity;
+    let is_storage = |path: &Path| {
+        let found = fs::metadata(path);
+        found.is_ok_and(|found| (found.dev(), found.ino()) == directory)
+    };
+    Ok(real.ancestors().any(is_storage))
+}
+
 /// `path` without links; the last component need not exist.
-pub(crate) fn real(path: &Path) -> Result<PathBuf, SyscallError> {
+fn real(path: &Path) -> Result<PathBuf, SyscallError> {
     let failed = |path: &Path| {
         let shown = format!("{path:?}");
         move |error| SyscallError::new("realpath", shown, error)

@@ -19,8 +19,9 @@ mod pull;
 mod tests;
 
 pub use assemble::{AssembleError, AssembleOptions, Assembled, FormatChoice, assemble};
+pub use beside::Unfinished;
 pub use directory::{DirectoryError, Flattened};
 pub use event::{Event, LayerEvent, LayerLabel};
-pub use export::{ExportError, Form, Naming, Target, export};
+pub use export::{ExportError, ExportOptions, Form, Naming, Target, export};
 pub use import::{ImportError, ImportOptions, Imported, Source, import};
 pub use pull::{LayerDownloadError, PullError, PullOptions, Pulled, pull, pull_directory, restore};

@@ -107,7 +107,6 @@ impl<'a> Schedule<'a> {
         Ok(Built {
             image,
             instructions: self.number,
-            created: self.options.created,
         })
     }
 

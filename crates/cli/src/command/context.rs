@@ -1,13 +1,13 @@
 //! What every command needs to work at all.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ch_builder::similar_image;
 use ch_oci::{Reference, RegistryDefaults};
 use ch_registry::Client;
-use ch_storage::{ImageRecord, NoSpace, Notice, Notify, Storage};
+use ch_storage::{ImageRecord, NoSpace, Notice, Notify, OpenError, Storage};
 
 use super::common::Common;
 use super::location::storage_location;
@@ -26,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) common: Common,
     /// What ^C does.
     pub(crate) interrupt: Arc<Interrupt>,
+    /// What the caller wants taken from the modes of files that he gets.
+    pub(crate) file_mode_mask: u32,
     /// The storage directory, once it was opened for writing.
     pub(super) opened: OnceLock<Storage>,
 }
@@ -42,10 +44,25 @@ impl Context {
 
     /// The storage directory, for a command that writes; made if there is none.
     pub(crate) fn storage(&self) -> Result<Storage, Failure> {
-        let storage = Storage::open(&self.storage_path()?, self.storage_options());
-        let storage = storage.map_err(advised)?;
+        self.open_for_writing(&self.storage_path()?)
+            .map_err(advised)
+    }
+
+    fn open_for_writing(&self, path: &Path) -> Result<Storage, OpenError> {
+        let storage = Storage::open(path, self.storage_options())?;
         self.interrupt.clears(&storage);
         Ok(self.opened.get_or_init(|| storage).clone())
+    }
+
+    /// The storage directory, for a command that may get along without writing in it.
+    pub(super) fn storage_or_read_only(&self) -> Result<Storage, Failure> {
+        let path = self.storage_path()?;
+        match self.open_for_writing(&path) {
+            Err(error @ OpenError::ReadOnly { .. }) => {
+                self.existing_storage()?.ok_or_else(|| advised(error))
+            }
+            opened => opened.map_err(advised),
+        }
     }
 
     /// Deletes a little of what this and earlier commands threw away, now that nobody waits any more.

@@ -11,14 +11,14 @@ use ch_transfer::{Event, Form, FormatChoice};
 use clap::Args;
 
 use super::context::{image, reference};
-use super::output::{Destination, Making, Output};
+use super::output::{Destination, Making, Output, tag};
 use super::{Context, Done, platform};
 use crate::failure::Failure;
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// What to make: dir, tar, oci, oci-dir or docker (default: by the name of DEST)
+    /// What to make: dir or tar, which also say what the image is, oci, oci-dir or docker (default: by the name of DEST)
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
 
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &ExportArgs, context: &Context) -> Done {
     let storage = context.existing_storage()?;
     let record = image(&name, storage.as_ref())?;
     check_platform(&record, context)?;
-    let storage = context.storage()?;
+    let storage = context.storage_or_read_only()?;
     let terminal = &*context.terminal;
     let shown = arguments.destination.display().to_string();
     for event in [Event::Exporting(name), Event::ExportDestination(shown)] {
@@ -96,9 +96,14 @@ fn check_platform(record: &ImageRecord, context: &Context) -> Result<(), Failure
 impl ExportArgs {
     /// What is to be made, and where it goes.
     fn output(&self) -> Result<Output, Failure> {
-        let (kind, place, rest) = match prefixed(&self.destination) {
-            Some(prefixed) if self.format.is_none() => prefixed,
-            _ => (self.kind()?, self.destination.clone(), None),
+        let (kind, place, rest) = match prefixed(&self.destination)? {
+            Some(_) if self.format.is_some() => {
+                let place = self.destination.display();
+                let message = format_args!("--format: {place} says already what it is");
+                return Err(Failure::new(message));
+            }
+            Some(prefixed) => prefixed,
+            None => (self.kind()?, self.destination.clone(), None),
         };
         let making = Making {
             compression: self.compression.clone(),
@@ -133,11 +138,12 @@ impl ExportArgs {
         }
         let is_docker = kind == Kind::DockerArchive;
         let name = rest.as_deref().filter(|_| is_docker);
+        let tag_given = rest.clone().filter(|_| !is_docker);
         Ok(Output {
             form,
             destination,
             name: name.map(reference).transpose()?,
-            tag: rest.filter(|_| !is_docker),
+            tag: tag_given.map(|text| tag(&text)).transpose()?,
         })
     }
 
@@ -161,21 +167,48 @@ impl ExportArgs {
     }
 }
 
-/// What a destination says of itself, with prefix and suffix of `skopeo`'s kind: kind, place, tag or name.
-fn prefixed(destination: &Path) -> Option<(Kind, PathBuf, Option<String>)> {
-    let text = destination.to_str()?;
+/// What `skopeo` can write to as well.
+const OTHERS: [&str; 7] = [
+    "containers-storage:",
+    "dir:",
+    "docker:",
+    "docker-daemon:",
+    "ostree:",
+    "sif:",
+    "tarball:",
+];
+
+/// What is made, where, and its tag or name there.
+type Prefixed = (Kind, PathBuf, Option<String>);
+
+/// What a destination says of itself, with prefix and suffix of `skopeo`'s kind.
+fn prefixed(destination: &Path) -> Result<Option<Prefixed>, Failure> {
+    let Some(text) = destination.to_str() else {
+        return Ok(None);
+    };
+    if let Some(other) = OTHERS.iter().find(|other| text.starts_with(**other)) {
+        return Err(Failure::not_yet(format_args!("export to {other}")));
+    }
     let kinds = [
         ("oci:", Kind::OciDirectory),
         ("oci-archive:", Kind::OciArchive),
         ("docker-archive:", Kind::DockerArchive),
     ];
-    let (kind, rest) = kinds
+    let found = kinds
         .iter()
-        .find_map(|(prefix, kind)| Some((*kind, text.strip_prefix(prefix)?)))?;
-    Some(match rest.split_once(':') {
-        Some((place, name)) => (kind, place.into(), Some(name.to_owned())),
-        None => (kind, rest.into(), None),
-    })
+        .find_map(|(prefix, kind)| Some((*kind, text.strip_prefix(prefix)?)));
+    let Some((kind, rest)) = found else {
+        return Ok(None);
+    };
+    let (place, name) = match rest.split_once(':') {
+        Some((place, name)) => (place, Some(name)),
+        None => (rest, None),
+    };
+    if place.is_empty() || name.is_some_and(str::is_empty) {
+        let message = format_args!("can't export to {text}: a name is missing");
+        return Err(Failure::new(message));
+    }
+    Ok(Some((kind, place.into(), name.map(str::to_owned))))
 }
 
 /// What a destination is by its name.
@@ -243,16 +276,30 @@ mod tests {
 
     #[test]
     fn prefixes_are_skopeos() {
-        let found = prefixed(Path::new("oci:dir:v1"));
+        let prefixed = |text| prefixed(Path::new(text)).map_err(|it| it.message().to_owned());
+        let found = prefixed("oci:dir:v1");
         assert_eq!(
             found,
-            Some((Kind::OciDirectory, "dir".into(), Some("v1".into())))
+            Ok(Some((Kind::OciDirectory, "dir".into(), Some("v1".into()))))
         );
-        let found = prefixed(Path::new("docker-archive:x.tar:repo:tag"));
+        let found = prefixed("docker-archive:x.tar:repo:tag");
         assert_eq!(
             found,
-            Some((Kind::DockerArchive, "x.tar".into(), Some("repo:tag".into())))
+            Ok(Some((
+                Kind::DockerArchive,
+                "x.tar".into(),
+                Some("repo:tag".into())
+            )))
         );
-        assert_eq!(prefixed(Path::new("x.tar")), None);
+        assert_eq!(prefixed("x.tar"), Ok(None));
+        for (text, message) in [
+            ("oci:x:", "can't export to oci:x:: a name is missing"),
+            (
+                "docker-daemon:x",
+                "not yet supported: export to docker-daemon:",
+            ),
+        ] {
+            assert_eq!(prefixed(text), Err(message.to_owned()));
+        }
     }
 }

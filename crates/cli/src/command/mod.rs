@@ -45,16 +45,20 @@ use crate::terminal::{Settings, Terminal};
 /// What a command leaves behind: nothing, or why not.
 type Done = Result<(), Failure>;
 
-/// Runs `ch-image` with `arguments` (without the program's name).
-pub(crate) fn main(arguments: &[OsString], environment: Environment) -> ExitCode {
+/// Runs `ch-image` with `arguments` (without the program's name); `file_mode_mask` is the caller's.
+pub(crate) fn main(
+    arguments: &[OsString],
+    environment: Environment,
+    file_mode_mask: u32,
+) -> ExitCode {
     match command_line::parse(arguments, &environment) {
-        Ok(request) => run(request, environment),
+        Ok(request) => run(request, environment, file_mode_mask),
         Err(answer) => reply(&answer),
     }
 }
 
 /// Does what was asked for.
-fn run(request: Request, environment: Environment) -> ExitCode {
+fn run(request: Request, environment: Environment, file_mode_mask: u32) -> ExitCode {
     let Request {
         command,
         common,
@@ -91,6 +95,7 @@ fn run(request: Request, environment: Environment) -> ExitCode {
         terminal: Arc::clone(&terminal),
         common,
         interrupt,
+        file_mode_mask,
         opened: OnceLock::new(),
     };
     let debug = environment::check_unset(&context.environment, &[environment::CH_IMAGE_DEBUG]);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ch_oci::{Platform, Reference, RegistryDefaults, Wanted};
 use ch_registry::Client;
 use ch_storage::Storage;
-use ch_transfer::{Event, PullError, PullOptions, Pulled};
+use ch_transfer::{Event, PullError, PullOptions, Pulled, Unfinished};
 use clap::Args;
 
 use super::common::CacheMode;
@@ -109,6 +109,7 @@ pub(super) struct Puller<'c> {
     defaults: RegistryDefaults,
     wanted: Wanted,
     host: Platform,
+    unfinished: Unfinished,
     /// What is in the storage directory is not used.
     always_download: bool,
     terminal: &'c Terminal,
@@ -123,6 +124,7 @@ impl<'c> Puller<'c> {
             defaults: context.registry_defaults()?,
             wanted: platform::wanted(context.arch().as_deref(), terminal)?,
             host: platform::host(terminal),
+            unfinished: context.interrupt.unfinished().clone(),
             always_download: false,
             terminal,
         })
@@ -167,6 +169,7 @@ impl<'c> Puller<'c> {
             always_download: self.always_download,
             jobs: JOBS,
             unpack: ch_layer::Options::default(),
+            unfinished: self.unfinished.clone(),
         }
     }
 

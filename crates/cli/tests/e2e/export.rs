@@ -271,7 +271,7 @@ fn what_cannot_be_exported_is_told_and_changes_nothing() {
                 "base",
                 "x.tar",
             ],
-            "no layer of a docker image can be of type application/vnd.oci.image.layer.v1.tar+zstd\n",
+            "error: compression zstd: docker images have no such layers\n",
         ),
         (
             &["export", "--compression=lz4", "base", "x.tar"],
@@ -318,8 +318,175 @@ fn device_of_the_host_is_written_to() {
     let env = with_base();
     env.image(["export", "--format=tar", "base", "/dev/full"])
         .exits(1)
-        .complains("error: can't pack the image\n")
+        .complains("error: can't write /dev/full\n")
         .complains("No space left on device\n");
     env.image(["export", "--format=tar", "base", "/dev/null"])
         .success();
+}
+
+/// Permission bits.
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn what_is_exported_has_the_modes_that_the_umask_leaves() {
+    let env = with_base();
+    for (mask, file, directory) in [("022", 0o644, 0o755), ("077", 0o600, 0o700)] {
+        let export = "../bin/ch-image export base";
+        let script = format!("umask {mask}; {export} x.tar && {export} oci:x");
+        env.run("sh", ["-c", &script]).success();
+        let [archive, layout] = ["x.tar", "x"].map(|name| env.path(name));
+        assert_eq!(mode(&archive), file, "{mask}");
+        for name in ["", "blobs", "blobs/sha256"] {
+            assert_eq!(mode(&layout.join(name)), directory, "{mask} {name}");
+        }
+        for name in ["index.json", "oci-layout"] {
+            assert_eq!(mode(&layout.join(name)), file, "{mask} {name}");
+        }
+        fs::remove_dir_all(layout).unwrap();
+        fs::remove_file(archive).unwrap();
+    }
+}
+
+#[test]
+fn image_that_had_the_tag_stays_in_the_layout_without_it() {
+    let env = with_base();
+    env.write("other/Dockerfile", "FROM base\nLABEL a=b\n");
+    env.image(["build", "other"]).success();
+    env.image(["export", "base", "oci:layout"]).success();
+    env.image(["export", "other", "oci:layout"])
+        .success()
+        .complains("warning: layout: tag latest was docker.io/library/base:latest's until now");
+    let index = fs::read_to_string(env.path("layout/index.json")).unwrap();
+    assert_eq!(index.matches("ref.name").count(), 1, "{index}");
+    for name in ["library/base:latest", "library/other:latest"] {
+        assert!(index.contains(name), "{index}");
+    }
+}
+
+#[test]
+fn first_exports_into_a_layout_at_once_are_all_in_it() {
+    let env = with_base();
+    env.image(["export", "base", "warm.tar", "--format=oci"])
+        .success();
+    let children: Vec<_> = (0..4)
+        .map(|tag| {
+            let place = format!("oci:layout:t{tag}");
+            env.start("ch-image", ["export", "base", &place])
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let index = fs::read_to_string(env.path("layout/index.json")).unwrap();
+    assert_eq!(
+        index
+            .matches("\"org.opencontainers.image.ref.name\":\"t")
+            .count(),
+        4,
+        "{index}"
+    );
+    assert_eq!(
+        names(&env.path("layout")),
+        ["blobs", "index.json", "oci-layout"]
+    );
+}
+
+/// The names in a directory, sorted.
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    let mut names: Vec<_> = entries.map(|entry| name(entry.unwrap())).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn damaged_blobs_do_not_leave_and_are_replaced_where_they_are() {
+    let env = with_base();
+    env.image(["export", "base", "oci:layout"]).success();
+    let layer = layers(&env.path("layout")).remove(0);
+    let damage = |path: &Path| {
+        let mut bytes = fs::read(path).unwrap();
+        bytes[2000] ^= 1;
+        fs::remove_file(path).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    // A copy that went bad is made again.
+    let good = fs::read(&layer).unwrap();
+    damage(&layer);
+    env.image(["export", "base", "oci:layout"]).success();
+    assert!(fs::read(&layer).unwrap() == good);
+
+    let own = env
+        .storage()
+        .join("blobs/sha256")
+        .join(layer.file_name().unwrap());
+    damage(&own);
+    run_tool("chmod", &["444", text(&own)]);
+    for place in [
+        "oci:other",
+        "oci-archive:other.tar",
+        "docker-archive:other.tar",
+    ] {
+        env.image(["export", "base", place])
+            .exits(1)
+            .complains("is damaged\nhint: remove blobs/sha256/");
+    }
+    assert_eq!(names(&env.path("")), ["base", "layout"]);
+    fs::remove_file(own).unwrap();
+    env.image(["export", "base", "oci:other"]).success();
+    assert_eq!(blobs(&env.path("other")), blobs(&env.path("layout")));
+}
+
+#[test]
+fn signals_leave_nothing_beside_the_destination() {
+    let env = with_base();
+    let big = fs::File::create(env.path("base/big")).unwrap();
+    big.set_len(3 << 30).unwrap();
+    env.image(["import", "base", "big"]).success();
+    for arguments in [
+        &["export", "big", "x.tar.gz"][..],
+        &["export", "--format=oci", "big", "x.tar"],
+        &["export", "big", "x.d/"],
+    ] {
+        let mut child = env.start("ch-image", arguments.iter().copied());
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        run_tool("kill", &["-TERM", &child.id().to_string()]);
+        child.wait().unwrap();
+        let left = names(&env.path(""));
+        let hidden = left.iter().find(|name| name.starts_with('.'));
+        assert_eq!(hidden, None, "{arguments:?}");
+        let _ = fs::remove_dir_all(env.path("x.d"));
+    }
+}
+
+#[test]
+fn standard_output_is_for_one_thing() {
+    let env = with_base();
+    env.write("context/Dockerfile", "FROM base\n");
+    into_file(&env, "loud.tar", &["build", "-o", "-", "context"]);
+    into_file(&env, "quiet.tar", &["build", "-q", "-o", "-", "context"]);
+    assert!(fs::read(env.path("loud.tar")).unwrap() == fs::read(env.path("quiet.tar")).unwrap());
+    let two = ["build", "-o", "-", "-o", "type=oci", "context"];
+    env.image(two)
+        .exits(1)
+        .complains("error: --output: two of them go to -\n");
+}
+
+#[test]
+fn image_keeps_its_own_ch() {
+    let env = with_base();
+    env.write("context/Dockerfile", "FROM base\nRUN echo precious >/ch\n");
+    env.image(["build", "-t", "own", "context"]).success();
+    env.image(["export", "own", "own.tar"])
+        .success()
+        .complains("warning: image has a file /ch: its configuration is left out\n");
+    let archive = env.path("own.tar");
+    assert_eq!(
+        run_tool("tar", &["-xOf", text(&archive), "ch"]),
+        "precious\n"
+    );
 }

@@ -11,7 +11,7 @@ mod layer;
 use std::fs::File;
 
 use ch_layer::{Compression, PackOptions};
-use ch_oci::{Descriptor, Digest, Document, Format, ImageConfig, Manifest, OrderedMap, annotation};
+use ch_oci::{Descriptor, Digest, Document, Format, ImageConfig, Manifest, annotation};
 use ch_storage::{ImageRecord, Storage};
 use jiff::Timestamp;
 
@@ -62,6 +62,19 @@ pub struct AssembleOptions {
     pub annotations: Vec<(String, String)>,
 }
 
+impl AssembleOptions {
+    /// Fails if there can be no such image.
+    pub(crate) fn check(&self) -> Result<(), AssembleError> {
+        let media_type = self.compression.media_type();
+        match self.format.of_made().layer(media_type) {
+            Some(_) => Ok(()),
+            None => Err(AssembleError::Format {
+                media_type: media_type.to_owned(),
+            }),
+        }
+    }
+}
+
 /// An image, complete. Its layers are blobs of the storage directory.
 #[derive(Debug, Clone)]
 pub struct Assembled {
@@ -96,7 +109,10 @@ pub fn assemble(
     if record.incomplete {
         return Err(AssembleError::Incomplete);
     }
-    if let Some(assembled) = as_it_came(storage, record, options)? {
+    let came = manifest(storage, record)?;
+    if let Some(came) = &came
+        && let Some(assembled) = as_it_came(storage, record, came, options)?
+    {
         return Ok(assembled);
     }
     // Nobody else knows that they are still needed.
@@ -125,7 +141,14 @@ pub fn assemble(
     let config_bytes = complete_config(record, diff_ids)?;
     let config = describe(format.config(), &config_bytes);
     let mut manifest = Manifest::new(format, config.clone(), layers.clone());
-    manifest.annotations = annotations(options);
+    if let Some((_, came)) = came
+        && has_same_content(&came, &manifest)
+    {
+        // What others said of it holds for it in another spelling, too.
+        manifest.annotations = came.annotations;
+        manifest.rest = came.rest;
+    }
+    annotate(&mut manifest, options);
     let manifest_bytes = manifest.to_bytes();
     Ok(Assembled {
         manifest: describe(format.manifest(), &manifest_bytes),
@@ -148,51 +171,70 @@ fn complete_config(record: &ImageRecord, diff_ids: Vec<Digest>) -> Result<Vec<u8
     Ok(config::complete(config, diff_ids).to_bytes())
 }
 
-fn annotations(options: &AssembleOptions) -> Option<OrderedMap<String>> {
-    let mut annotations = OrderedMap::default();
-    if let Some(created) = options.created {
-        annotations.insert(annotation::CREATED, created.to_string());
+fn annotate(manifest: &mut Manifest, options: &AssembleOptions) {
+    let created = options.created.map(|created| created.to_string());
+    let created = created.map(|created| (annotation::CREATED.to_owned(), created));
+    for (key, value) in created
+        .into_iter()
+        .chain(options.annotations.iter().cloned())
+    {
+        let annotations = manifest.annotations.get_or_insert_default();
+        annotations.insert(key, value);
     }
-    for (key, value) in &options.annotations {
-        annotations.insert(key.clone(), value.clone());
+}
+
+/// Whether two manifests are of the same config and layers.
+fn has_same_content(one: &Manifest, other: &Manifest) -> bool {
+    let digests = |manifest: &Manifest| -> Vec<Digest> {
+        let parts = std::iter::once(&manifest.config).chain(&manifest.layers);
+        parts.map(|part| part.digest.clone()).collect()
+    };
+    digests(one) == digests(other)
+}
+
+/// The manifest that the image was pulled by, if it is still here.
+fn manifest(
+    storage: &Storage,
+    record: &ImageRecord,
+) -> Result<Option<(Vec<u8>, Manifest)>, AssembleError> {
+    let Some(manifest) = &record.manifest else {
+        return Ok(None);
+    };
+    let Some(bytes) = storage.blobs().read(&manifest.digest, LARGEST_MANIFEST)? else {
+        return Ok(None);
+    };
+    match Document::parse(&bytes, Some(&manifest.media_type))? {
+        Document::Manifest(document) => Ok(Some((bytes, *document))),
+        Document::Index(_) => Ok(None),
     }
-    (!annotations.is_empty()).then_some(annotations)
 }
 
 /// The image as it was pulled, if nothing else is wanted and all of it is here.
 fn as_it_came(
     storage: &Storage,
     record: &ImageRecord,
+    (bytes, came): &(Vec<u8>, Manifest),
     options: &AssembleOptions,
 ) -> Result<Option<Assembled>, AssembleError> {
-    let Some(manifest) = &record.manifest else {
-        return Ok(None);
-    };
-    if !options.format.allows(&manifest.media_type) || annotations(options).is_some() {
-        return Ok(None);
-    }
-    let Some(manifest_bytes) = storage.blobs().read(&manifest.digest, LARGEST_MANIFEST)? else {
-        return Ok(None);
-    };
-    let Document::Manifest(document) =
-        Document::parse(&manifest_bytes, Some(&manifest.media_type))?
-    else {
-        return Ok(None);
-    };
-    if Digest::of(&record.config) != document.config.digest {
+    let media_type = record.manifest.as_ref().map(|it| it.media_type.as_str());
+    let media_type = media_type.unwrap_or_default();
+    let is_wanted = options.format.allows(media_type)
+        && options.created.is_none()
+        && options.annotations.is_empty();
+    if !is_wanted || Digest::of(&record.config) != came.config.digest {
         return Ok(None);
     }
-    for layer in &document.layers {
+    for layer in &came.layers {
         if !storage.blobs().contains(&layer.digest)? {
             return Ok(None);
         }
     }
     Ok(Some(Assembled {
         // What an index said of it does not belong to it.
-        manifest: describe(&manifest.media_type, &manifest_bytes),
-        manifest_bytes,
-        config: document.config,
+        manifest: describe(media_type, bytes),
+        manifest_bytes: bytes.clone(),
+        config: came.config.clone(),
         config_bytes: record.config.clone(),
-        layers: document.layers,
+        layers: came.layers.clone(),
     }))
 }

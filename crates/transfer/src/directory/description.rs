@@ -14,6 +14,11 @@ use ch_oci::ImageConfig;
 use ch_storage::ImageRecord;
 use serde_json::{Map, Value, json};
 
+/// The directory.
+pub(crate) const DESCRIPTION: &str = "ch";
+/// The warning that there can be none.
+pub(crate) const NO_ROOM: &str = "image has a file /ch: its configuration is left out";
+
 /// Writes all of them below `root`; gives warnings about what could not be said.
 pub(crate) fn describe(
     root: &Directory,
@@ -21,14 +26,13 @@ pub(crate) fn describe(
     owners: &[u8],
 ) -> Result<Vec<String>, SyscallError> {
     let config = ImageConfig::parse(&record.config).unwrap_or_default();
-    let found = root.try_attributes_of("ch")?;
+    let found = root.try_attributes_of(DESCRIPTION)?;
     let before = file::status(root)?.modified;
     let directory = match found.map(|found| found.kind) {
-        None => root.make_directory("ch", 0o755)?,
-        Some(Kind::Directory) => root.directory("ch")?,
+        None => root.make_directory(DESCRIPTION, 0o755)?,
+        Some(Kind::Directory) => root.directory(DESCRIPTION)?,
         Some(_) => {
-            let warning = "image has a file /ch: its configuration is left out";
-            return Ok(vec![warning.to_owned()]);
+            return Ok(vec![NO_ROOM.to_owned()]);
         }
     };
     if found.is_none() {

@@ -9,11 +9,11 @@ mod description;
 mod error;
 mod place;
 
-use ch_linux::sync;
 use ch_storage::{ImageRecord, Storage};
 
+use crate::beside;
 use crate::event::{Event, Tell};
-pub(crate) use description::describe;
+pub(crate) use description::{DESCRIPTION, NO_ROOM, describe};
 pub use error::DirectoryError;
 pub(crate) use place::Place;
 
@@ -55,10 +55,8 @@ pub(crate) fn flatten(
     for warning in warnings {
         tell(Event::Warning(warning));
     }
-    if !sync::describe(root).map_err(complete)?.in_memory {
-        sync::file_system(root).map_err(complete)?;
-    }
-    draft.publish()?;
+    beside::sync_all(root, storage).map_err(complete)?;
+    draft.publish(storage)?;
     Ok(Flattened {
         record,
         entries: copied.entries,

@@ -1,16 +1,15 @@
 //! Where the directory will be, and how it takes the place of what is there.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ch_linux::SyscallError;
-use ch_linux::file;
 use ch_linux::tree::{Directory, Kind};
+use ch_linux::{SyscallError, file};
 use ch_rootfs::FlattenError;
+use ch_storage::Storage;
 
 use super::DirectoryError;
-use crate::beside::{self, Holder, NEW, Name};
+use crate::beside::{self, Holder, NEW, Name, NoPlace, Unfinished};
 
 /// What is where a directory is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,18 +31,19 @@ pub(crate) struct Place {
 
 impl Place {
     /// Finds `path`, unless what is there must stay.
-    pub(crate) fn find(path: &Path, storage: &Path) -> Result<Self, DirectoryError> {
-        let open = |source| DirectoryError::Open {
-            directory: path.to_owned(),
-            source,
-        };
-        let real = beside::real(path).map_err(open)?;
-        if fs::canonicalize(storage).is_ok_and(|storage| real.starts_with(storage)) {
-            return Err(DirectoryError::InStorage(path.to_owned()));
-        }
-        let Some(name) = Name::of(&real).map_err(open)? else {
-            return Err(DirectoryError::Nameless(path.to_owned()));
-        };
+    pub(crate) fn find(
+        path: &Path,
+        storage: &Storage,
+        unfinished: &Unfinished,
+    ) -> Result<Self, DirectoryError> {
+        let name = Name::find(path, storage, unfinished).map_err(|problem| match problem {
+            NoPlace::InStorage => DirectoryError::InStorage(path.to_owned()),
+            NoPlace::Nameless => DirectoryError::Nameless(path.to_owned()),
+            NoPlace::Unreachable(source) => DirectoryError::Open {
+                directory: path.to_owned(),
+                source,
+            },
+        })?;
         let mut place = Self {
             name,
             path: path.to_owned(),
@@ -97,7 +97,7 @@ impl Place {
             directory: self.path.clone(),
             source,
         };
-        let Name { parent, name } = &self.name;
+        let Name { parent, name, .. } = &self.name;
         let Some(found) = parent.try_attributes_of(name).map_err(open)? else {
             return Ok(Found::Nothing);
         };
@@ -130,21 +130,23 @@ impl Draft<'_> {
     }
 
     /// Lets it take its place; what was there is removed.
-    pub(super) fn publish(self) -> Result<(), DirectoryError> {
+    pub(super) fn publish(self, storage: &Storage) -> Result<(), DirectoryError> {
         // Whoever made something else there meanwhile keeps it.
-        let Name { parent, name } = &self.place.name;
+        let Name { parent, name, .. } = &self.place.name;
         let result = match self.place.check()? {
             Found::Empty | Found::Image => self.exchange(),
             Found::Nothing => self.holder.directory.rename_new(NEW, parent, name),
         };
-        result.map_err(|source| DirectoryError::Replace {
+        // The name, too, is on disk before anybody is told.
+        let synced = result.and_then(|()| beside::sync(parent, storage));
+        synced.map_err(|source| DirectoryError::Replace {
             directory: self.place.path.clone(),
             source,
         })
     }
 
     fn exchange(&self) -> Result<(), SyscallError> {
-        let Name { parent, name } = &self.place.name;
+        let Name { parent, name, .. } = &self.place.name;
         let holder = &self.holder.directory;
         let old = parent.directory(name)?;
         let mode = old.attributes()?.mode;

@@ -3,11 +3,12 @@
 use std::io::{self, Read, Write};
 
 use ch_layer::FileArchive;
-use ch_oci::{Descriptor, Digest};
+use ch_oci::Descriptor;
 use ch_storage::Storage;
 use serde_json::{Value, json};
 
 use super::ExportError;
+use super::checked::Checked;
 use super::layout::{self, BLOBS, INDEX_FILE, LAYOUT, LAYOUT_FILE, Naming, blob_path};
 use crate::assemble::Assembled;
 
@@ -28,9 +29,11 @@ pub(super) fn write(
     naming: &Naming,
     kind: Kind,
     output: impl Write,
+    place: &str,
 ) -> Result<(), ExportError> {
+    let unwritten = ExportError::write(place);
     let mut archive = FileArchive::new(output);
-    archive.directory(BLOBS).map_err(ExportError::Write)?;
+    archive.directory(BLOBS).map_err(&unwritten)?;
     let mut blobs = blobs(image);
     blobs.sort_by_key(|(blob, _)| (blob.digest.algorithm().name(), blob.digest.hex()));
     blobs.dedup_by_key(|(blob, _)| blob.digest.clone());
@@ -40,25 +43,25 @@ pub(super) fn write(
             algorithm = blob.digest.algorithm().name();
             archive
                 .directory(&format!("{BLOBS}/{algorithm}"))
-                .map_err(ExportError::Write)?;
+                .map_err(&unwritten)?;
         }
         match content {
-            Some(bytes) => add(&mut archive, blob, bytes)?,
-            None => add(&mut archive, blob, Assembled::open(storage, blob)?)?,
+            Some(bytes) => add(&mut archive, blob, bytes, place)?,
+            None => add(&mut archive, blob, Assembled::open(storage, blob)?, place)?,
         }
     }
     let index = layout::index(naming.entries(&image.manifest));
     let docker = json!([docker_image(image, naming)]).to_string();
     let mut file = |name, bytes: &[u8]| {
         let added = archive.file(name, bytes.len() as u64, bytes);
-        added.map_err(ExportError::Write)
+        added.map_err(&unwritten)
     };
     file(INDEX_FILE, &index)?;
     if kind == Kind::Docker {
         file(DOCKER_FILE, docker.as_bytes())?;
     }
     file(LAYOUT_FILE, LAYOUT)?;
-    archive.finish().map_err(ExportError::Write)?;
+    archive.finish().map_err(&unwritten)?;
     Ok(())
 }
 
@@ -82,41 +85,24 @@ fn docker_image(image: &Assembled, naming: &Naming) -> Value {
     })
 }
 
-/// Adds a blob. Whose fault a failure is tells which side it comes from.
+/// Adds a blob, which must be what its digest says.
 fn add<W: Write>(
     archive: &mut FileArchive<W>,
     blob: &Descriptor,
     content: impl Read,
+    place: &str,
 ) -> Result<(), ExportError> {
-    let mut content = Noting {
-        inner: content,
-        failure: None,
-    };
-    let added = archive.file(&blob_path(&blob.digest), blob.size, &mut content);
-    added.map_err(|error| match content.failure {
-        Some(kind) => copy_failed(&blob.digest, kind.into()),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => copy_failed(&blob.digest, error),
-        None => ExportError::Write(error),
-    })
-}
-
-fn copy_failed(digest: &Digest, source: io::Error) -> ExportError {
-    let digest = digest.clone();
-    ExportError::Copy { digest, source }
-}
-
-/// A reader that notes whether it has failed.
-struct Noting<R> {
-    inner: R,
-    failure: Option<io::ErrorKind>,
-}
-
-impl<R: Read> Read for Noting<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer);
-        if let Err(error) = &read {
-            self.failure = Some(error.kind());
+    let digest = &blob.digest;
+    let mut content = Checked::new(content, digest);
+    let added = archive.file(&blob_path(digest), blob.size, &mut content);
+    match added {
+        Err(error) if content.has_failed() => Err(ExportError::read(digest, error)),
+        // There was less than was announced.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(ExportError::Damaged(digest.clone()))
         }
-        read
+        Err(error) => Err(ExportError::write(place)(error)),
+        Ok(()) if content.finish() != *digest => Err(ExportError::Damaged(digest.clone())),
+        Ok(()) => Ok(()),
     }
 }

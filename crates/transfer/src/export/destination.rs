@@ -1,17 +1,15 @@
 //! The file that an image becomes.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use ch_linux::SyscallError;
 use ch_linux::tree::Kind;
-use ch_linux::{SyscallError, sync};
+use ch_storage::Storage;
 
-use super::ExportError;
+use super::{ExportError, ExportOptions};
 use crate::beside::{self, NEW, Name};
-
-/// Permission bits of a new file, before the caller's umask.
-const MODE: u32 = 0o666;
 
 /// A file to be written.
 #[derive(Debug)]
@@ -19,6 +17,8 @@ pub(super) struct OutputFile {
     /// As the user said it.
     path: PathBuf,
     place: Place,
+    /// Permission bits of a new file.
+    mode: u32,
 }
 
 #[derive(Debug)]
@@ -31,22 +31,21 @@ enum Place {
 
 impl OutputFile {
     /// Finds `path`, unless what is there must stay.
-    pub(super) fn find(path: &Path, storage: &Path) -> Result<Self, ExportError> {
+    pub(super) fn find(
+        path: &Path,
+        storage: &Storage,
+        options: &ExportOptions,
+    ) -> Result<Self, ExportError> {
         let failed = ExportError::place(path);
-        let real = beside::real(path).map_err(&failed)?;
-        if fs::canonicalize(storage).is_ok_and(|storage| real.starts_with(storage)) {
-            return Err(ExportError::InStorage(path.to_owned()));
-        }
-        let Some(name) = Name::of(&real).map_err(&failed)? else {
-            return Err(ExportError::Nameless(path.to_owned()));
-        };
+        let name = Name::find(path, storage, &options.unfinished)
+            .map_err(|problem| ExportError::no_place(path, problem))?;
         let found = name.parent.try_attributes_of(&name.name);
         let place = match found.map_err(&failed)?.map(|found| found.kind) {
             None | Some(Kind::File) => Place::Name(name),
             Some(Kind::Directory) => return Err(ExportError::Exists(path.to_owned())),
             Some(_) => {
-                let opened = OpenOptions::new().write(true).open(&real);
-                let shown = format!("{real:?}");
+                let opened = OpenOptions::new().write(true).open(path);
+                let shown = format!("{path:?}");
                 Place::Special(
                     opened.map_err(|error| failed(SyscallError::new("open", shown, error)))?,
                 )
@@ -55,12 +54,14 @@ impl OutputFile {
         Ok(Self {
             path: path.to_owned(),
             place,
+            mode: 0o666 & !options.mask,
         })
     }
 
-    /// Lets `write` fill the file; unless that fails, it then has its name.
+    /// Lets `write` fill the file; unless that fails, it then has its name, also after a power cut.
     pub(super) fn write(
         self,
+        storage: &Storage,
         write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), ExportError>,
     ) -> Result<(), ExportError> {
         let name = match self.place {
@@ -69,12 +70,12 @@ impl OutputFile {
         };
         let failed = ExportError::place(&self.path);
         let holder = name.holder().map_err(&failed)?;
-        let mut file = holder.directory.make_file(NEW, MODE).map_err(&failed)?;
+        let made = holder.directory.make_file(NEW, self.mode);
+        let mut file = made.map_err(&failed)?;
         write(&mut file)?;
-        if !sync::describe(&file).map_err(&failed)?.in_memory {
-            sync::file(&file).map_err(&failed)?;
-        }
+        beside::sync(&file, storage).map_err(&failed)?;
         let renamed = holder.directory.rename(NEW, &name.parent, &name.name);
-        renamed.map_err(&failed)
+        renamed.map_err(&failed)?;
+        beside::sync(&name.parent, storage).map_err(&failed)
     }
 }

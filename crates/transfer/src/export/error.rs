@@ -1,7 +1,7 @@
 //! Why an image could not be exported.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ch_layer::PackError;
 use ch_linux::SyscallError;
@@ -10,6 +10,7 @@ use ch_rootfs::ContentError;
 use ch_storage::{BlobError, LeaseError, PublishError};
 
 use crate::AssembleError;
+use crate::beside::NoPlace;
 use crate::directory::DirectoryError;
 
 /// Why an image could not be exported. What was there before is still there.
@@ -44,19 +45,27 @@ pub enum ExportError {
         source: serde_json::Error,
     },
     /// The result can't be written.
-    #[error("can't write the image")]
-    Write(#[source] io::Error),
-    /// A blob can't be copied.
-    #[error("can't copy blob {digest}")]
-    Copy {
+    #[error("can't write {place}")]
+    Write {
+        /// Where it was to go, as the user said it.
+        place: String,
+        /// What failed.
+        source: io::Error,
+    },
+    /// A blob of the storage directory can't be read.
+    #[error("storage: can't read blob {digest}")]
+    Read {
         /// Which.
         digest: Digest,
         /// What failed.
         source: io::Error,
     },
+    /// A blob of the storage directory is not what it was.
+    #[error("storage: blob {0} is damaged")]
+    Damaged(Digest),
     /// The files can't be packed.
     #[error("can't pack the image")]
-    Pack(#[from] PackError),
+    Pack(#[source] PackError),
     /// The image can't be made complete.
     #[error("can't export")]
     Assemble(#[from] AssembleError),
@@ -82,15 +91,53 @@ impl ExportError {
     pub fn is_of_target(&self) -> bool {
         matches!(
             self,
-            Self::Place { .. }
-                | Self::Write(_)
-                | Self::Copy { .. }
-                | Self::Pack(PackError::Write(_))
-                | Self::Directory(_)
+            Self::Place { .. } | Self::Write { .. } | Self::Directory(_)
         )
     }
 
-    pub(super) fn place(path: &std::path::Path) -> impl Fn(SyscallError) -> Self {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Damaged(digest) => Some(format!(
+                "remove blobs/{}/{} from the storage directory; then export again, or pull again what was pulled",
+                digest.algorithm().name(),
+                digest.hex()
+            )),
+            _ => None,
+        }
+    }
+
+    /// That `place`, as the user said it, can't be written.
+    pub(super) fn write(place: impl std::fmt::Display) -> impl Fn(io::Error) -> Self {
+        let place = place.to_string();
+        move |source| Self::Write {
+            place: place.clone(),
+            source,
+        }
+    }
+
+    /// That the files can't be packed, for `place` as the user said it.
+    pub(super) fn pack(place: &str, error: PackError) -> Self {
+        match error {
+            PackError::Write(source) => Self::write(place)(source),
+            error => Self::Pack(error),
+        }
+    }
+
+    pub(super) fn read(digest: &Digest, source: io::Error) -> Self {
+        let digest = digest.clone();
+        Self::Read { digest, source }
+    }
+
+    pub(super) fn no_place(path: &Path, problem: NoPlace) -> Self {
+        match problem {
+            NoPlace::InStorage => Self::InStorage(path.to_owned()),
+            NoPlace::Nameless => Self::Nameless(path.to_owned()),
+            NoPlace::Unreachable(source) => Self::place(path)(source),
+        }
+    }
+
+    pub(super) fn place(path: &Path) -> impl Fn(SyscallError) -> Self {
         let path = path.to_owned();
         move |source| Self::Place {
             path: path.clone(),

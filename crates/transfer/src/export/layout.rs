@@ -1,18 +1,20 @@
 //! OCI image layouts (image-spec, "OCI Image Layout Specification").
 
-use std::fs::{self, File};
-use std::io;
-use std::path::Path;
+use std::ffi::OsString;
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
 
+use ch_linux::file;
 use ch_linux::lock::{self, Sharing};
 use ch_linux::tree::Directory;
-use ch_linux::{boot, file, sync};
 use ch_oci::{Descriptor, Digest, Index, OrderedMap, Reference, annotation};
 use ch_storage::Storage;
 
-use super::ExportError;
+use super::checked::Checked;
+use super::{ExportError, ExportOptions};
 use crate::assemble::Assembled;
 use crate::beside::{self, NEW, Name};
+use crate::event::{Event, Tell};
 
 /// The file that says what the directory is.
 pub(super) const LAYOUT_FILE: &str = "oci-layout";
@@ -91,163 +93,248 @@ pub(super) fn index(entries: Vec<Descriptor>) -> Vec<u8> {
     Index::new(entries).to_bytes()
 }
 
-/// Writes the image into a layout at `path`: a new one, or one that is there already.
-pub(super) fn write_directory(
-    storage: &Storage,
-    image: &Assembled,
-    naming: &Naming,
-    path: &Path,
-) -> Result<(), ExportError> {
-    let failed = ExportError::place(path);
-    let real = beside::real(path).map_err(&failed)?;
-    if fs::canonicalize(storage.path()).is_ok_and(|storage| real.starts_with(storage)) {
-        return Err(ExportError::InStorage(path.to_owned()));
-    }
-    let Some(place) = Name::of(&real).map_err(&failed)? else {
-        return Err(ExportError::Nameless(path.to_owned()));
-    };
-    let writer = LayoutWriter {
-        storage,
-        image,
-        naming,
-        path,
-    };
-    match place.parent.try_directory(&place.name) {
-        Ok(Some(there)) => {
-            let is_layout = there.try_attributes_of(LAYOUT_FILE).map_err(&failed)?;
-            if is_layout.is_none() && !there.entries().map_err(&failed)?.is_empty() {
-                return Err(ExportError::Exists(path.to_owned()));
-            }
-            writer.fill(&there)
-        }
-        Ok(None) => {
-            let holder = place.holder().map_err(&failed)?;
-            let made = holder.directory.make_directory(NEW, 0o777);
-            writer.fill(&made.map_err(&failed)?)?;
-            let renamed = holder.directory.rename_new(NEW, &place.parent, &place.name);
-            renamed.map_err(&failed)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            Err(ExportError::Exists(path.to_owned()))
-        }
-        Err(error) => Err(failed(error)),
-    }
-}
-
-/// An image on its way into a layout.
-struct LayoutWriter<'a> {
+/// Where a layout is or will be.
+pub(super) struct Layout<'a> {
     storage: &'a Storage,
-    image: &'a Assembled,
-    naming: &'a Naming,
+    options: &'a ExportOptions,
+    tell: Tell<'a>,
+    place: Name,
     /// As the user said it.
-    path: &'a Path,
+    path: PathBuf,
 }
 
-impl LayoutWriter<'_> {
-    /// Adds the image to `layout`: blobs first, so that the index never names what is not there.
-    fn fill(&self, layout: &Directory) -> Result<(), ExportError> {
-        let failed = ExportError::place(self.path);
+impl<'a> Layout<'a> {
+    /// Finds `path`, unless what is there must stay.
+    pub(super) fn find(
+        path: &Path,
+        storage: &'a Storage,
+        options: &'a ExportOptions,
+        tell: Tell<'a>,
+    ) -> Result<Self, ExportError> {
+        let place = Name::find(path, storage, &options.unfinished);
+        let layout = Self {
+            storage,
+            options,
+            tell,
+            place: place.map_err(|problem| ExportError::no_place(path, problem))?,
+            path: path.to_owned(),
+        };
+        layout.there()?;
+        Ok(layout)
+    }
+
+    /// The layout that is there, or the empty directory that becomes one.
+    fn there(&self) -> Result<Option<Directory>, ExportError> {
+        let failed = ExportError::place(&self.path);
+        let there = match self.place.parent.try_directory(&self.place.name) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(ExportError::Exists(self.path.clone()));
+            }
+            there => there.map_err(&failed)?,
+        };
+        if let Some(there) = &there
+            && there
+                .try_attributes_of(LAYOUT_FILE)
+                .map_err(&failed)?
+                .is_none()
+            && !there.entries().map_err(&failed)?.is_empty()
+        {
+            return Err(ExportError::Exists(self.path.clone()));
+        }
+        Ok(there)
+    }
+
+    /// Adds `image`; makes the layout if there is none.
+    pub(super) fn add(&self, image: &Assembled) -> Result<(), ExportError> {
+        let failed = ExportError::place(&self.path);
+        loop {
+            if let Some(there) = self.there()? {
+                return self.fill(&there, image);
+            }
+            let holder = self.place.holder().map_err(&failed)?;
+            let made = self.directory(&holder.directory, NEW).map_err(&failed)?;
+            self.fill(&made, image)?;
+            let Name { parent, name, .. } = &self.place;
+            match holder.directory.rename_new(NEW, parent, name) {
+                // Somebody was faster: then it is one that is there.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                renamed => {
+                    renamed.map_err(&failed)?;
+                    return beside::sync(parent, self.storage).map_err(&failed);
+                }
+            }
+        }
+    }
+
+    /// Adds the image to `layout`: blobs first, so that the index never names what is not there, nor after a power
+    /// cut.
+    fn fill(&self, layout: &Directory, image: &Assembled) -> Result<(), ExportError> {
+        let failed = ExportError::place(&self.path);
         // Others may add theirs at the same time.
         match lock::lock(layout, Sharing::Exclusive) {
             Err(error) if !lock::is_unsupported(&error) => return Err(failed(error)),
             _ => {}
         }
-        let blobs = layout.ensure_directory(BLOBS).map_err(&failed)?;
-        for layer in &self.image.layers {
-            let content = Assembled::open(self.storage, layer)?;
-            self.blob(&blobs, layer, &mut Source::Blob(content))?;
-        }
-        let Assembled {
-            config,
-            config_bytes,
-            manifest,
-            manifest_bytes,
-            ..
-        } = self.image;
-        self.blob(&blobs, config, &mut Source::Bytes(config_bytes))?;
-        self.blob(&blobs, manifest, &mut Source::Bytes(manifest_bytes))?;
-        let index = self.index(layout)?;
-        if !sync::describe(layout).map_err(&failed)?.in_memory {
-            sync::file_system(layout).map_err(&failed)?;
-        }
-        let replace = |name: &str, bytes: &[u8]| {
-            let new = format!("{name}.{}", boot::unique());
-            layout.write(&new, 0o644, bytes)?;
-            layout.rename(&new, layout, name)
+        let blobs = self.directory(layout, BLOBS).map_err(&failed)?;
+        let copy = layout.try_clone().map_err(&failed)?;
+        let work = Name::of(copy, OsString::from(BLOBS), &self.options.unfinished);
+        let work = work.holder().map_err(&failed)?;
+        let copier = BlobCopier {
+            layout: self,
+            blobs: &blobs,
+            work: &work.directory,
         };
-        replace(LAYOUT_FILE, LAYOUT).map_err(&failed)?;
-        replace(INDEX_FILE, &index).map_err(&failed)
+        for layer in &image.layers {
+            copier.copy(layer, None)?;
+        }
+        copier.copy(&image.config, Some(&image.config_bytes))?;
+        copier.copy(&image.manifest, Some(&image.manifest_bytes))?;
+        let documents = [
+            (LAYOUT_FILE, LAYOUT.to_vec()),
+            (INDEX_FILE, self.index(layout, image)?),
+        ];
+        let mode = 0o666 & !self.options.mask;
+        for (name, bytes) in &documents {
+            let written = work.directory.write(name, mode, bytes);
+            written.map_err(&failed)?;
+        }
+        beside::sync_all(layout, self.storage).map_err(&failed)?;
+        for (name, _) in &documents {
+            let renamed = work.directory.rename(name, layout, name);
+            renamed.map_err(&failed)?;
+        }
+        beside::sync(layout, self.storage).map_err(&failed)
     }
 
-    /// The index of `layout` with this image in it, in place of those that had its names.
-    fn index(&self, layout: &Directory) -> Result<Vec<u8>, ExportError> {
-        let failed = ExportError::place(self.path);
-        let entries = self.naming.entries(&self.image.manifest);
+    /// A directory of the layout, with the permission bits that the user wants.
+    fn directory(
+        &self,
+        parent: &Directory,
+        name: &str,
+    ) -> Result<Directory, ch_linux::SyscallError> {
+        match parent.try_directory(name)? {
+            Some(there) => Ok(there),
+            None => parent.make_directory(name, 0o777 & !self.options.mask),
+        }
+    }
+
+    /// The index of `layout` with this image in it. One of the same name gives way; of another image that had the
+    /// tag, only the tag.
+    fn index(&self, layout: &Directory, image: &Assembled) -> Result<Vec<u8>, ExportError> {
+        let failed = ExportError::place(&self.path);
+        let entries = self.options.naming.entries(&image.manifest);
         let Some(bytes) = layout.try_read(INDEX_FILE).map_err(&failed)? else {
             return Ok(index(entries));
         };
         let mut old: Index =
             serde_json::from_slice(&bytes).map_err(|source| ExportError::Layout {
-                path: self.path.to_owned(),
+                path: self.path.clone(),
                 source,
             })?;
-        let name = |entry: &Descriptor| {
-            entry
-                .annotations
-                .as_ref()?
-                .get(annotation::REF_NAME)
-                .cloned()
-        };
-        let gives_way = |there: &Descriptor| match name(there) {
-            Some(name_there) => entries
-                .iter()
-                .any(|it| name(it) == Some(name_there.clone())),
-            None => there.digest == self.image.manifest.digest,
-        };
-        old.manifests.retain(|there| !gives_way(there));
+        old.manifests.retain(|there| {
+            let is_same = there.digest == image.manifest.digest && tag_of(there).is_none();
+            !is_same && !entries.iter().any(|entry| is_called_the_same(entry, there))
+        });
+        for there in &mut old.manifests {
+            let tag = tag_of(there).map(str::to_owned);
+            if tag.is_some() && entries.iter().any(|entry| tag_of(entry) == tag.as_deref()) {
+                let (tag, name) = (tag.unwrap_or_default(), name_of(there).unwrap_or_default());
+                (self.tell)(Event::Warning(format!(
+                    "{}: tag {tag} was {name}'s until now; that image has none any more",
+                    self.path.display()
+                )));
+                without_tag(there);
+            }
+        }
         old.manifests.extend(entries);
         Ok(old.to_bytes())
     }
+}
 
-    /// Copies a blob into `blobs`, unless it is there.
-    fn blob(
-        &self,
-        blobs: &Directory,
-        blob: &Descriptor,
-        source: &mut Source<'_>,
-    ) -> Result<(), ExportError> {
-        let failed = ExportError::place(self.path);
+fn annotation_of<'d>(entry: &'d Descriptor, key: &str) -> Option<&'d str> {
+    entry.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+fn tag_of(entry: &Descriptor) -> Option<&str> {
+    annotation_of(entry, annotation::REF_NAME)
+}
+
+fn name_of(entry: &Descriptor) -> Option<&str> {
+    annotation_of(entry, annotation::IMAGE_NAME)
+}
+
+/// Whether two entries are of one name: the whole ones, where both have one, and the tag.
+fn is_called_the_same(one: &Descriptor, other: &Descriptor) -> bool {
+    let same_name = match (name_of(one), name_of(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => tag_of(one).is_some(),
+    };
+    same_name && tag_of(one) == tag_of(other)
+}
+
+fn without_tag(entry: &mut Descriptor) {
+    let kept = entry.annotations.iter().flat_map(OrderedMap::iter);
+    let kept = kept.filter(|(key, _)| *key != annotation::REF_NAME);
+    let kept: Vec<_> = kept
+        .map(|(key, value)| (key.to_owned(), value.clone()))
+        .collect();
+    let mut annotations = OrderedMap::default();
+    for (key, value) in kept {
+        annotations.insert(key, value);
+    }
+    entry.annotations = Some(annotations);
+}
+
+/// Copies blobs into a layout.
+struct BlobCopier<'a> {
+    layout: &'a Layout<'a>,
+    blobs: &'a Directory,
+    /// For copies in the making.
+    work: &'a Directory,
+}
+
+impl BlobCopier<'_> {
+    /// Copies a blob, of these `bytes` or of the storage directory, unless a good one is there.
+    fn copy(&self, blob: &Descriptor, bytes: Option<&[u8]>) -> Result<(), ExportError> {
+        let failed = ExportError::place(&self.layout.path);
+        let unwritten = ExportError::write(self.layout.path.display());
         let digest = &blob.digest;
-        let directory = blobs
-            .ensure_directory(digest.algorithm().name())
+        let directory = self
+            .layout
+            .directory(self.blobs, digest.algorithm().name())
             .map_err(&failed)?;
-        if let Some(there) = directory.try_file(digest.hex()).map_err(&failed)? {
-            let size = file::status(&there).map_err(&failed)?.size;
-            if size == blob.size {
-                return Ok(());
+        if let Some(there) = directory.try_file(digest.hex()).map_err(&failed)?
+            && digest_of(there, digest).is_ok_and(|found| found == *digest)
+        {
+            return Ok(());
+        }
+        let mode = 0o666 & !self.layout.options.mask;
+        let made = self.work.make_file(digest.hex(), mode);
+        let mut copy = made.map_err(&failed)?;
+        match bytes {
+            Some(bytes) => copy.write_all(bytes).map_err(&unwritten)?,
+            None => {
+                let mut source = Assembled::open(self.layout.storage, blob)?;
+                let found = source.try_clone().and_then(|it| digest_of(it, digest));
+                let found = found.map_err(|source| ExportError::read(digest, source))?;
+                if found != *digest {
+                    return Err(ExportError::Damaged(digest.clone()));
+                }
+                let rewound = source.rewind();
+                rewound.map_err(|source| ExportError::read(digest, source))?;
+                if !file::try_reflink(&copy, &source) {
+                    io::copy(&mut source, &mut copy).map_err(&unwritten)?;
+                }
             }
         }
-        let new = format!("{}.{}", digest.hex(), boot::unique());
-        let mut copy = directory.make_file(&new, 0o644).map_err(&failed)?;
-        let copied = match source {
-            Source::Blob(from) if file::try_reflink(&copy, &*from) => Ok(()),
-            Source::Blob(from) => io::copy(from, &mut copy).map(drop),
-            Source::Bytes(bytes) => io::Write::write_all(&mut copy, bytes),
-        };
-        if let Err(source) = copied {
-            // A layout of the user's keeps no leavings of ours.
-            let _ = directory.remove_file(&new);
-            let digest = digest.clone();
-            return Err(ExportError::Copy { digest, source });
-        }
-        directory
-            .rename(&new, &directory, digest.hex())
-            .map_err(&failed)
+        let renamed = self.work.rename(digest.hex(), &directory, digest.hex());
+        renamed.map_err(&failed)
     }
 }
 
-/// Where the bytes of a blob are.
-enum Source<'a> {
-    Blob(File),
-    Bytes(&'a [u8]),
+/// The digest, of the same algorithm as `like`, of everything in `file`.
+fn digest_of(file: impl io::Read, like: &Digest) -> io::Result<Digest> {
+    let mut reader = Checked::new(file, like);
+    io::copy(&mut reader, &mut io::sink())?;
+    Ok(reader.finish())
 }

@@ -11,6 +11,7 @@
 //! Invariant: a file or directory of the wanted name is there whole, or what was there before.
 
 mod archive;
+mod checked;
 mod destination;
 mod error;
 mod layout;
@@ -22,11 +23,14 @@ use std::path::PathBuf;
 use ch_layer::Compression;
 use ch_storage::{ImageRecord, Storage};
 
+use crate::AssembleError;
 use crate::assemble::{AssembleOptions, assemble};
+use crate::beside::Unfinished;
 use crate::directory::{self, Place};
 use crate::event::{Event, Tell};
 use destination::OutputFile;
 pub use error::ExportError;
+use layout::Layout;
 pub use layout::Naming;
 
 /// What an image is exported as.
@@ -59,85 +63,136 @@ pub enum Target<'a> {
     Stream(&'a mut (dyn Write + Send)),
 }
 
-/// Exports `record`; a layout calls it as `naming` says.
+/// What every form needs to know.
+#[derive(Debug, Clone, Default)]
+pub struct ExportOptions {
+    /// How the image is called.
+    pub naming: Naming,
+    /// What is taken from the permission bits of new files and directories: the user's umask.
+    pub mask: u32,
+    /// What is being made outside the storage directory.
+    pub unfinished: Unfinished,
+}
+
+/// Exports `record`.
 pub fn export(
     storage: &Storage,
     record: &ImageRecord,
     form: &Form,
-    naming: &Naming,
     target: Target<'_>,
+    options: &ExportOptions,
     tell: Tell<'_>,
 ) -> Result<(), ExportError> {
-    if record.incomplete {
-        return Err(crate::AssembleError::Incomplete.into());
-    }
+    form.check(record)?;
     match (form, target) {
         (Form::Directory, Target::Path(path)) => {
-            let place = Place::find(&path, storage.path())?;
+            let place = Place::find(&path, storage, &options.unfinished)?;
             if place.has_image() {
                 tell(Event::Replacing(path));
             }
             directory::flatten(storage, record.clone(), &place, tell)?;
             Ok(())
         }
-        (Form::OciDirectory(options), Target::Path(path)) => {
-            let assembled = assemble(storage, record, options, tell)?;
-            layout::write_directory(storage, &assembled, naming, &path)
+        (Form::OciDirectory(wanted), Target::Path(path)) => {
+            let layout = Layout::find(&path, storage, options, tell)?;
+            layout.add(&assemble(storage, record, wanted, tell)?)
         }
         (Form::Directory | Form::OciDirectory(_), Target::Stream(_)) => {
             Err(ExportError::DirectoryToStream)
         }
-        (form, Target::Stream(stream)) => write(storage, record, form, naming, stream, tell),
-        (form, Target::Path(path)) => {
-            let file = OutputFile::find(&path, storage.path())?;
-            file.write(|output| write(storage, record, form, naming, output, tell))
-        }
-    }
-}
-
-/// Writes what is one file.
-fn write(
-    storage: &Storage,
-    record: &ImageRecord,
-    form: &Form,
-    naming: &Naming,
-    output: &mut (dyn Write + Send),
-    tell: Tell<'_>,
-) -> Result<(), ExportError> {
-    let mut output = BufWriter::with_capacity(1 << 20, output);
-    match form {
-        Form::OciArchive(options) => {
-            let assembled = assemble(storage, record, options, tell)?;
-            archive::write(storage, &assembled, naming, archive::Kind::Oci, &mut output)?;
-        }
-        Form::DockerArchive(options) => {
-            let assembled = assemble(storage, record, options, tell)?;
-            archive::write(
-                storage,
-                &assembled,
-                naming,
-                archive::Kind::Docker,
-                &mut output,
-            )?;
-        }
-        Form::Tree {
-            compression,
-            latest,
-            described,
-        } => {
-            let tree = tree::Tree {
+        (form, target) => {
+            let place = match &target {
+                Target::Path(path) => path.display().to_string(),
+                Target::Stream(_) => "output".to_owned(),
+            };
+            let writing = Writing {
                 storage,
                 record,
-                latest: *latest,
-                described: *described,
+                form,
+                naming: &options.naming,
+                place,
                 tell,
             };
-            tree.write(*compression, &mut output)?;
+            match target {
+                Target::Stream(stream) => writing.write(stream),
+                Target::Path(path) => {
+                    let file = OutputFile::find(&path, storage, options)?;
+                    file.write(storage, |output| writing.write(output))
+                }
+            }
         }
-        Form::OciDirectory(_) | Form::Directory => unreachable!("these are directories"),
     }
-    output.flush().map_err(ExportError::Write)
 }
 
-#[cfg(test)]
-mod tests;
+impl Form {
+    /// Fails if it can't be had of `record`, before anything is done.
+    fn check(&self, record: &ImageRecord) -> Result<(), ExportError> {
+        if record.incomplete {
+            return Err(AssembleError::Incomplete.into());
+        }
+        match self {
+            Self::OciArchive(options)
+            | Self::OciDirectory(options)
+            | Self::DockerArchive(options) => Ok(options.check()?),
+            Self::Tree { .. } | Self::Directory => Ok(()),
+        }
+    }
+}
+
+/// An image that is written as one file.
+struct Writing<'a> {
+    storage: &'a Storage,
+    record: &'a ImageRecord,
+    form: &'a Form,
+    naming: &'a Naming,
+    /// Where it goes, as the user said it.
+    place: String,
+    tell: Tell<'a>,
+}
+
+impl Writing<'_> {
+    fn write(&self, output: &mut (dyn Write + Send)) -> Result<(), ExportError> {
+        let mut output = BufWriter::with_capacity(1 << 20, output);
+        match self.form {
+            Form::OciArchive(options) => {
+                self.archive(options, archive::Kind::Oci, &mut output)?;
+            }
+            Form::DockerArchive(options) => {
+                self.archive(options, archive::Kind::Docker, &mut output)?;
+            }
+            Form::Tree {
+                compression,
+                latest,
+                described,
+            } => {
+                let tree = tree::Tree {
+                    storage: self.storage,
+                    record: self.record,
+                    latest: *latest,
+                    described: *described,
+                    tell: self.tell,
+                };
+                tree.write(*compression, &mut output, &self.place)?;
+            }
+            Form::OciDirectory(_) | Form::Directory => unreachable!("these are directories"),
+        }
+        output.flush().map_err(ExportError::write(&self.place))
+    }
+
+    fn archive(
+        &self,
+        options: &AssembleOptions,
+        kind: archive::Kind,
+        output: impl Write,
+    ) -> Result<(), ExportError> {
+        let assembled = assemble(self.storage, self.record, options, self.tell)?;
+        archive::write(
+            self.storage,
+            &assembled,
+            self.naming,
+            kind,
+            output,
+            &self.place,
+        )
+    }
+}

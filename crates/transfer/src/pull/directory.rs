@@ -23,7 +23,7 @@ pub fn pull_directory(
     options: &PullOptions,
     tell: &(dyn Fn(Event) + Sync),
 ) -> Result<Flattened, PullError> {
-    let place = Place::find(directory, storage.path())?;
+    let place = Place::find(directory, storage, &options.unfinished)?;
     let pull = Pull::new(storage, client, reference, options, tell)?;
     tell(Event::Pulling(reference.clone()));
     tell(Event::DestinationDirectory(directory.to_owned()));

@@ -19,6 +19,7 @@ use ch_oci::{
 use ch_registry::{Client, FetchError, Fetched};
 use ch_storage::{Draft, ImageLayer, ImageOrigin, ImageRecord, Storage};
 
+use crate::beside::Unfinished;
 use crate::event::{Event, LayerLabel, Tell};
 pub use directory::pull_directory;
 pub use error::{LayerDownloadError, PullError};
@@ -53,6 +54,8 @@ pub struct PullOptions {
     pub jobs: usize,
     /// How layers are unpacked.
     pub unpack: ch_layer::Options,
+    /// What is being made outside the storage directory.
+    pub unfinished: Unfinished,
 }
 
 /// An image that was pulled.

@@ -188,14 +188,14 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         }
     }
     let built = built.map_err(advised)?;
+    if built.image.is_some() {
+        report_further_names(&options, built.instructions, &context.terminal);
+    }
     if let (Some(storage), Some(image)) = (&storage, &built.image) {
         outputs.write(storage, image, &options.names, context)?;
     }
     if let Some(storage) = &storage {
         storage.commit()?;
-    }
-    if built.image.is_some() {
-        report_further_names(&options, built.instructions, &context.terminal);
     }
     if options.dry_run {
         let text = "dry run: nothing was executed or stored";

@@ -69,15 +69,18 @@ pub(super) fn options(
         advise_force: !arguments.no_force_detect,
         binds: binds::mounts(&arguments.bind)?,
         dry_run: arguments.dry_run,
-        created: source_date(context)?,
+        created: source_date(&arguments.build_arg, context)?,
         platform: host_platform(context)?,
     })
 }
 
-/// `$SOURCE_DATE_EPOCH`, in seconds since 1970 (reproducible-builds.org).
-fn source_date(context: &Context) -> Result<Option<Timestamp>, Failure> {
+/// The build argument `SOURCE_DATE_EPOCH`, else the variable, in seconds since 1970 (reproducible-builds.org).
+fn source_date(arguments: &[String], context: &Context) -> Result<Option<Timestamp>, Failure> {
     let name = environment::SOURCE_DATE_EPOCH;
-    let Some(text) = context.environment.text(name) else {
+    let mut arguments = arguments.iter().rev().filter_map(|it| it.split_once('='));
+    let argument = arguments.find(|(argument, _)| *argument == name);
+    let argument = argument.map(|(_, value)| value.to_owned());
+    let Some(text) = argument.or_else(|| context.environment.text(name)) else {
         return Ok(None);
     };
     let seconds = text.parse().ok();

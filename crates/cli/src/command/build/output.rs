@@ -32,7 +32,7 @@ impl<'t> RunOutput<'t> {
     pub(super) fn new(terminal: &'t Terminal, is_taken: bool) -> Self {
         Self {
             terminal,
-            is_taken: is_taken || terminal.verbosity() == Verbosity::QUIET,
+            is_taken,
             lines: Mutex::default(),
             activity: Mutex::default(),
             step: AtomicUsize::new(0),
@@ -77,10 +77,11 @@ impl<'t> RunOutput<'t> {
         }
     }
 
-    /// With `-q`, the image's id is all that is printed on standard output.
+    /// With `-q`, the image's id is all that is printed on standard output, unless that is taken.
     pub(super) fn print_result(&self, built: &Built) -> Result<(), Failure> {
+        let is_quiet = self.terminal.verbosity() == Verbosity::QUIET;
         match &built.image {
-            Some(image) if self.terminal.verbosity() == Verbosity::QUIET => self
+            Some(image) if is_quiet && !self.is_taken => self
                 .terminal
                 .output(format!("{}\n", Digest::of(&image.config))),
             _ => Ok(()),
@@ -93,7 +94,8 @@ impl<'t> RunOutput<'t> {
             Stream::Output => verbosity <= Verbosity::VERY_QUIET,
             Stream::Error => verbosity <= Verbosity::SILENT,
         };
-        let to_error = stream == Stream::Error || self.is_taken;
+        let is_quiet = verbosity == Verbosity::QUIET;
+        let to_error = stream == Stream::Error || self.is_taken || is_quiet;
         if silent {
             return;
         }

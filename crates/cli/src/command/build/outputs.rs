@@ -15,7 +15,20 @@ impl Outputs {
     /// Reads them; `created` is `SOURCE_DATE_EPOCH`.
     pub(super) fn parse(texts: &[String], created: Option<Timestamp>) -> Result<Self, Failure> {
         let parse = |text: &String| Wanted::parse(text, created);
-        Ok(Self(texts.iter().map(parse).collect::<Result<_, _>>()?))
+        let outputs = Self(texts.iter().map(parse).collect::<Result<_, _>>()?);
+        for (at, wanted) in outputs.0.iter().enumerate() {
+            let Some(destination) = destination(wanted) else {
+                continue;
+            };
+            if outputs.0[..at]
+                .iter()
+                .any(|it| self::destination(it) == Some(destination))
+            {
+                let message = format_args!("--output: two of them go to {destination}");
+                return Err(Failure::new(message));
+            }
+        }
+        Ok(outputs)
     }
 
     /// Whether the image gets its names in the storage directory.
@@ -25,10 +38,9 @@ impl Outputs {
 
     /// Whether standard output is for one of them.
     pub(super) fn take_standard_output(&self) -> bool {
-        self.0.iter().any(|wanted| match wanted {
-            Wanted::Output(output) => output.destination == Destination::StandardOutput,
-            Wanted::Image | Wanted::CacheOnly => false,
-        })
+        self.0
+            .iter()
+            .any(|it| destination(it) == Some(&Destination::StandardOutput))
     }
 
     /// Makes what is to be outside the storage directory.
@@ -45,5 +57,13 @@ impl Outputs {
             }
         }
         Ok(())
+    }
+}
+
+/// Where it goes, if that is outside the storage directory.
+fn destination(wanted: &Wanted) -> Option<&Destination> {
+    match wanted {
+        Wanted::Output(output) => Some(&output.destination),
+        Wanted::Image | Wanted::CacheOnly => None,
     }
 }

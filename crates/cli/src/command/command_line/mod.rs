@@ -47,6 +47,7 @@ enum Subcommands {
     #[command(alias = "rmi")]
     Delete(Options<delete::DeleteArgs>),
     /// Write an image to a file or directory
+    #[command(alias = "save")]
     Export(Options<export::ExportArgs>),
     /// Report on aspects of this program and machine
     Gestalt(Options<gestalt::GestaltArgs>),

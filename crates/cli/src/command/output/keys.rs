@@ -10,7 +10,7 @@ use ch_oci::{Format, Reference};
 use ch_transfer::{Form, FormatChoice};
 use jiff::Timestamp;
 
-use super::{Destination, Making, Output};
+use super::{Destination, Making, Output, tag};
 use crate::failure::{Failure, advised};
 
 /// What one `--output` asks for.
@@ -54,6 +54,43 @@ const LATER_KEYS: [&str; 7] = [
     "platform-split",
 ];
 
+/// Keys that begin so are annotations of the manifest.
+const ANNOTATION: &str = "annotation.";
+
+/// The types, each with the keys that it has beside `type`.
+const TYPES: [(&str, &[&str]); 6] = [
+    (
+        "oci",
+        &[
+            "dest",
+            "tar",
+            "tag",
+            "name",
+            "compression",
+            "compression-level",
+            "oci-mediatypes",
+            "rewrite-timestamp",
+            ANNOTATION,
+        ],
+    ),
+    (
+        "docker",
+        &[
+            "dest",
+            "name",
+            "compression",
+            "compression-level",
+            "oci-mediatypes",
+            "rewrite-timestamp",
+            ANNOTATION,
+        ],
+    ),
+    ("tar", &["dest", "compression", "compression-level"]),
+    ("dir", &["dest"]),
+    ("image", &[]),
+    ("cacheonly", &[]),
+];
+
 impl Wanted {
     /// Reads a value of `--output`; `created` is `SOURCE_DATE_EPOCH`.
     pub(in crate::command) fn parse(
@@ -70,31 +107,59 @@ impl Wanted {
                 destination: Some(Destination::parse(Path::new(place))),
                 ..Keys::default()
             };
+            keys_of(kind)?;
             return keys.into_wanted(kind, created);
         }
-        let mut kind = None;
-        let mut keys = Keys::default();
+        let mut given: Vec<(String, &str)> = Vec::new();
         for field in &fields {
             let Some((key, value)) = field.split_once('=') else {
                 return Err(Failure::new(format_args!(
                     "--output={text}: not of the form KEY=VALUE: {field}"
                 )));
             };
-            match key.trim().to_ascii_lowercase().as_str() {
-                "type" => kind = Some(value.to_owned()),
-                key => keys.take(key, value)?,
+            let key = key.trim().to_ascii_lowercase();
+            if given.iter().any(|(known, _)| *known == key) {
+                return Err(Failure::new(format_args!(
+                    "--output={text}: {key} stands there twice"
+                )));
             }
+            given.push((key, value));
         }
-        let kind =
-            kind.ok_or_else(|| Failure::new(format_args!("--output={text}: type is missing")))?;
-        keys.into_wanted(&kind, created)
+        let kind = given.iter().find(|(key, _)| key == "type");
+        let kind = kind
+            .map(|(_, value)| *value)
+            .ok_or_else(|| Failure::new(format_args!("--output={text}: type is missing")))?;
+        let allowed = keys_of(kind)?;
+        let mut keys = Keys::default();
+        for (key, value) in given.iter().filter(|(key, _)| key != "type") {
+            keys.take(kind, allowed, key, value)?;
+        }
+        keys.into_wanted(kind, created)
     }
 }
 
 impl Keys {
-    fn take(&mut self, key: &str, value: &str) -> Result<(), Failure> {
+    fn take(
+        &mut self,
+        kind: &str,
+        allowed: &[&str],
+        key: &str,
+        value: &str,
+    ) -> Result<(), Failure> {
         if LATER_KEYS.contains(&key) {
             return Err(Failure::not_yet(format_args!("--output: {key}")));
+        }
+        let is_annotation = key.starts_with(ANNOTATION);
+        let group = if is_annotation { ANNOTATION } else { key };
+        let is_known = TYPES.iter().any(|(_, keys)| keys.contains(&group));
+        if is_known && kind == "image" {
+            return Err(Failure::not_yet(format_args!(
+                "--output: type=image: {key}"
+            )));
+        }
+        if is_known && !allowed.contains(&group) {
+            let message = format_args!("--output: type={kind}: {key} makes no sense here");
+            return Err(Failure::new(message));
         }
         let wrong =
             |kind: &str| Failure::new(format_args!("--output: {key}: not {kind}: {value:?}"));
@@ -104,9 +169,10 @@ impl Keys {
             _ => Err(wrong("true or false")),
         };
         match key {
+            "dest" if value.is_empty() => return Err(wrong("a name")),
             "dest" => self.destination = Some(Destination::parse(Path::new(value))),
             "name" => self.name = Some(Reference::parse(value).map_err(advised)?),
-            "tag" => self.tag = Some(value.to_owned()),
+            "tag" => self.tag = Some(tag(value)?),
             "tar" => self.as_directory = !flag()?,
             "compression" => self.making.compression = Some(value.to_owned()),
             "compression-level" => {
@@ -116,7 +182,7 @@ impl Keys {
                 self.making.format = Some(if flag()? { Format::Oci } else { Format::Docker });
             }
             "rewrite-timestamp" => self.rewrite_timestamp = flag()?,
-            _ => match key.strip_prefix("annotation.") {
+            _ => match key.strip_prefix(ANNOTATION) {
                 Some(name) => self
                     .making
                     .annotations
@@ -128,27 +194,20 @@ impl Keys {
     }
 
     fn into_wanted(mut self, kind: &str, created: Option<Timestamp>) -> Result<Wanted, Failure> {
-        if LATER.contains(&kind) {
-            let hint = "there are oci, docker, tar, dir, image and cacheonly";
-            return Err(Failure::not_yet(format_args!("--output: type={kind}")).with_hint(hint));
-        }
         let destination = self.destination.take();
+        if self.rewrite_timestamp && created.is_none() {
+            return Err(Failure::new(
+                "--output: rewrite-timestamp: SOURCE_DATE_EPOCH is not set",
+            ));
+        }
         let needed = || {
             let message = format_args!("--output: type={kind}: dest is missing");
             destination.clone().ok_or_else(|| Failure::new(message))
         };
         let latest = created.filter(|_| self.rewrite_timestamp);
         let (form, destination) = match kind {
-            "image" | "cacheonly" => {
-                if destination.is_some() {
-                    let message = format_args!("--output: type={kind}: dest makes no sense here");
-                    return Err(Failure::new(message));
-                }
-                return Ok(match kind {
-                    "image" => Wanted::Image,
-                    _ => Wanted::CacheOnly,
-                });
-            }
+            "image" => return Ok(Wanted::Image),
+            "cacheonly" => return Ok(Wanted::CacheOnly),
             "oci" => {
                 let options =
                     self.making
@@ -175,12 +234,7 @@ impl Keys {
                 };
                 (form, destination.unwrap_or(Destination::StandardOutput))
             }
-            "dir" => (Form::Directory, needed()?),
-            _ => {
-                let message = format_args!("--output: unknown type: {kind}");
-                let hint = "there are oci, docker, tar, dir, image and cacheonly";
-                return Err(Failure::new(message).with_hint(hint));
-            }
+            _ => (Form::Directory, needed()?),
         };
         destination.check()?;
         Ok(Wanted::Output(Box::new(Output {
@@ -190,6 +244,20 @@ impl Keys {
             tag: self.tag,
         })))
     }
+}
+
+/// The keys of the type `kind`.
+fn keys_of(kind: &str) -> Result<&'static [&'static str], Failure> {
+    if let Some((_, keys)) = TYPES.iter().find(|(name, _)| *name == kind) {
+        return Ok(keys);
+    }
+    let hint = "there are oci, docker, tar, dir, image and cacheonly";
+    let failure = if LATER.contains(&kind) {
+        Failure::not_yet(format_args!("--output: type={kind}"))
+    } else {
+        Failure::new(format_args!("--output: unknown type: {kind}"))
+    };
+    Err(failure.with_hint(hint))
 }
 
 /// The fields of a row of CSV; `None` if a quote is not closed.
@@ -248,7 +316,31 @@ mod tests {
             ("type=ocy,dest=x", "--output: unknown type: ocy"),
             (
                 "type=image,dest=x",
-                "--output: type=image: dest makes no sense here",
+                "not yet supported: --output: type=image: dest",
+            ),
+            (
+                "type=dir,dest=x,compression=zstd",
+                "--output: type=dir: compression makes no sense here",
+            ),
+            (
+                "type=docker,dest=x,tag=t",
+                "--output: type=docker: tag makes no sense here",
+            ),
+            (
+                "type=tar,dest=x,annotation.a=b",
+                "--output: type=tar: annotation.a makes no sense here",
+            ),
+            (
+                "type=oci,dest=x,dest=y",
+                "--output=type=oci,dest=x,dest=y: dest stands there twice",
+            ),
+            (
+                "type=oci,dest=x,rewrite-timestamp=true",
+                "--output: rewrite-timestamp: SOURCE_DATE_EPOCH is not set",
+            ),
+            (
+                "type=docker,dest=x,compression=zstd",
+                "compression zstd: docker images have no such layers",
             ),
             (
                 "type=oci,dest=x,compression-level=3",

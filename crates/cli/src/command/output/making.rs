@@ -28,9 +28,20 @@ impl Making {
         created: Option<Timestamp>,
         latest: Option<Timestamp>,
     ) -> Result<AssembleOptions, Failure> {
+        let compression = self.compression(Compression::default())?;
+        let format = self.format.map_or(usual, FormatChoice::Always);
+        if let (
+            Compression::Zstd(_),
+            FormatChoice::Usual(Format::Docker) | FormatChoice::Always(Format::Docker),
+        ) = (compression, format)
+        {
+            return Err(Failure::new(
+                "compression zstd: docker images have no such layers",
+            ));
+        }
         Ok(AssembleOptions {
-            compression: self.compression(Compression::default())?,
-            format: self.format.map_or(usual, FormatChoice::Always),
+            compression,
+            format,
             latest,
             created,
             annotations: self.annotations.clone(),

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use ch_oci::Reference;
 use ch_storage::{ImageRecord, Storage};
-use ch_transfer::{ExportError, Form, Naming, Target};
+use ch_transfer::{ExportError, ExportOptions, Form, Naming, Target};
 
 use super::{Context, transfer};
-use crate::failure::Failure;
+use crate::failure::{Failure, advised};
 use crate::terminal::{Terminal, Transfers};
 pub(super) use keys::Wanted;
 pub(super) use making::Making;
@@ -29,6 +29,20 @@ pub(super) struct Output {
     pub(super) name: Option<Reference>,
     /// Another tag in a layout than that of its name.
     pub(super) tag: Option<String>,
+}
+
+/// A tag that an image can have in a layout: letters, digits and what stands between them in names (image-spec,
+/// annotations).
+pub(super) fn tag(text: &str) -> Result<String, Failure> {
+    let is_sign = |character: char| "-._:@/+".contains(character);
+    let good = text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|it| it.is_ascii_alphanumeric() || is_sign(it));
+    if good {
+        return Ok(text.to_owned());
+    }
+    Err(Failure::new(format_args!("not a tag: {text:?}")))
 }
 
 /// A place for an image.
@@ -79,12 +93,16 @@ impl Output {
         context: &Context,
     ) -> Result<(), Failure> {
         let terminal = &*context.terminal;
-        let naming = Naming {
-            names: match &self.name {
-                Some(name) => vec![name.clone()],
-                None => names.to_vec(),
+        let options = ExportOptions {
+            naming: Naming {
+                names: match &self.name {
+                    Some(name) => vec![name.clone()],
+                    None => names.to_vec(),
+                },
+                tag: self.tag.clone(),
             },
-            tag: self.tag.clone(),
+            mask: context.file_mode_mask,
+            unfinished: context.interrupt.unfinished().clone(),
         };
         let mut stream = None;
         let target = match &self.destination {
@@ -93,7 +111,7 @@ impl Output {
         };
         let transfers = Transfers::new(terminal);
         let tell = |event| transfer::show(&event, &transfers, terminal);
-        let done = ch_transfer::export(storage, record, &self.form, &naming, target, &tell);
+        let done = ch_transfer::export(storage, record, &self.form, target, &options, &tell);
         done.map_err(|error| failure(error, &self.destination, terminal))
     }
 }
@@ -110,7 +128,7 @@ fn failure(error: ExportError, destination: &Destination, terminal: &Terminal) -
         terminal.die_if_unread();
     }
     let is_of_target = error.is_of_target();
-    let failure = Failure::from(error);
+    let failure = advised(error);
     if is_of_target {
         return failure.of_another_directory();
     }

@@ -44,6 +44,7 @@ fn options(registry: &Registry) -> PullOptions {
         always_download: false,
         jobs: 3,
         unpack: ch_layer::Options::default(),
+        unfinished: crate::Unfinished::default(),
     }
 }
 
