@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::os::fd::AsFd;
 
-use ch_layer::{Compression, Content, PackError, PackOptions, compress, pack_layer};
+use ch_layer::{Compression, Content, PackOptions, compress, pack_layer};
 use ch_oci::{Descriptor, Digest};
 use ch_rootfs::LayerContent;
 use ch_storage::{Archived, ImageLayer, Key, Layer, LayerId, Storage};
@@ -92,11 +92,7 @@ impl Packer<'_> {
                 files: content.files.as_fd(),
                 owners: &content.owners,
             };
-            // Headers are small, and there are many.
-            let mut archive = BufWriter::with_capacity(256 << 10, archive);
-            let packed = pack_layer(layer, root.as_ref(), &self.pack, &mut archive)?;
-            archive.flush().map_err(PackError::Write)?;
-            Ok::<_, PackError>(packed)
+            pack_layer(layer, root.as_ref(), &self.pack, archive)
         };
         let (packed, compressed) =
             compress(self.compression, output, fill).map_err(|source| AssembleError::Pack {

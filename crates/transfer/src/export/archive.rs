@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::ExportError;
 use super::checked::Checked;
-use super::layout::{self, BLOBS, INDEX_FILE, LAYOUT, LAYOUT_FILE, Naming, blob_path};
+use super::layout::{self, BLOBS, INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path};
+use super::naming::Naming;
 use crate::assemble::Assembled;
 
 /// The file that `docker load` looks for.

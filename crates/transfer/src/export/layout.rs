@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use ch_linux::file;
 use ch_linux::lock::{self, Sharing};
 use ch_linux::tree::Directory;
-use ch_oci::{Descriptor, Digest, Index, OrderedMap, Reference, annotation};
+use ch_oci::{Descriptor, Digest, Index};
 use ch_storage::Storage;
 
 use super::checked::Checked;
+use super::naming::{is_called_the_same, name_of, tag_of, without_tag};
 use super::{ExportError, ExportOptions};
 use crate::assemble::Assembled;
 use crate::beside::{self, NEW, Name};
@@ -21,67 +22,6 @@ pub(super) const LAYOUT_FILE: &str = "oci-layout";
 pub(super) const LAYOUT: &[u8] = b"{\"imageLayoutVersion\":\"1.0.0\"}";
 pub(super) const INDEX_FILE: &str = "index.json";
 pub(super) const BLOBS: &str = "blobs";
-
-/// How an image is called where it is exported to.
-#[derive(Debug, Clone, Default)]
-pub struct Naming {
-    /// Its names.
-    pub names: Vec<Reference>,
-    /// The tag in a layout, instead of that of the names.
-    pub tag: Option<String>,
-}
-
-impl Naming {
-    /// The entries of an index for the image with this manifest: one for each name, and one at least.
-    pub(super) fn entries(&self, manifest: &Descriptor) -> Vec<Descriptor> {
-        let entry = |name: Option<&Reference>| {
-            let mut annotations = OrderedMap::default();
-            if let Some(name) = name.and_then(whole_name) {
-                annotations.insert(annotation::IMAGE_NAME, name);
-            }
-            let tag = self.tag.clone().or_else(|| tag(name?));
-            if let Some(tag) = tag {
-                annotations.insert(annotation::REF_NAME, tag);
-            }
-            Descriptor {
-                annotations: (!annotations.is_empty()).then_some(annotations),
-                ..manifest.clone()
-            }
-        };
-        match self.names.is_empty() {
-            true => vec![entry(None)],
-            false => self.names.iter().map(|name| entry(Some(name))).collect(),
-        }
-    }
-
-    /// The names as `docker images` will show them.
-    pub(super) fn repository_tags(&self) -> Vec<String> {
-        let names = self.names.iter().filter(|name| name.digest().is_none());
-        names.map(|name| name.identity().to_string()).collect()
-    }
-}
-
-/// The tag of a name; none if it names a digest.
-fn tag(name: &Reference) -> Option<String> {
-    match (name.tag(), name.digest()) {
-        (Some(tag), _) => Some(tag.to_owned()),
-        (None, None) => Some("latest".to_owned()),
-        (None, Some(_)) => None,
-    }
-}
-
-/// The name with registry and tag, as Docker completes it; none if it names a digest.
-fn whole_name(name: &Reference) -> Option<String> {
-    if name.digest().is_some() {
-        return None;
-    }
-    let meant = name.identity();
-    Some(match meant.host() {
-        Some(_) => meant.to_string(),
-        None if meant.path().is_empty() => format!("docker.io/library/{meant}"),
-        None => format!("docker.io/{meant}"),
-    })
-}
 
 /// Where a blob is in a layout.
 pub(super) fn blob_path(digest: &Digest) -> String {
@@ -249,40 +189,6 @@ impl<'a> Layout<'a> {
         old.manifests.extend(entries);
         Ok(old.to_bytes())
     }
-}
-
-fn annotation_of<'d>(entry: &'d Descriptor, key: &str) -> Option<&'d str> {
-    entry.annotations.as_ref()?.get(key).map(String::as_str)
-}
-
-fn tag_of(entry: &Descriptor) -> Option<&str> {
-    annotation_of(entry, annotation::REF_NAME)
-}
-
-fn name_of(entry: &Descriptor) -> Option<&str> {
-    annotation_of(entry, annotation::IMAGE_NAME)
-}
-
-/// Whether two entries are of one name: the whole ones, where both have one, and the tag.
-fn is_called_the_same(one: &Descriptor, other: &Descriptor) -> bool {
-    let same_name = match (name_of(one), name_of(other)) {
-        (Some(one), Some(other)) => one == other,
-        _ => tag_of(one).is_some(),
-    };
-    same_name && tag_of(one) == tag_of(other)
-}
-
-fn without_tag(entry: &mut Descriptor) {
-    let kept = entry.annotations.iter().flat_map(OrderedMap::iter);
-    let kept = kept.filter(|(key, _)| *key != annotation::REF_NAME);
-    let kept: Vec<_> = kept
-        .map(|(key, value)| (key.to_owned(), value.clone()))
-        .collect();
-    let mut annotations = OrderedMap::default();
-    for (key, value) in kept {
-        annotations.insert(key, value);
-    }
-    entry.annotations = Some(annotations);
 }
 
 /// Copies blobs into a layout.

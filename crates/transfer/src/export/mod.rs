@@ -15,6 +15,7 @@ mod checked;
 mod destination;
 mod error;
 mod layout;
+mod naming;
 mod tree;
 
 use std::io::{BufWriter, Write};
@@ -31,7 +32,7 @@ use crate::event::{Event, Tell};
 use destination::OutputFile;
 pub use error::ExportError;
 use layout::Layout;
-pub use layout::Naming;
+pub use naming::Naming;
 
 /// What an image is exported as.
 #[derive(Debug, Clone)]

@@ -1,10 +1,10 @@
 //! The files of an image as one archive.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use ch_layer::{Compression, Content, PackError, PackOptions, Stack, compress, pack_tree};
+use ch_layer::{Compression, Content, PackOptions, Stack, compress, pack_tree};
 use ch_linux::SyscallError;
 use ch_linux::file::{self, Time};
 use ch_linux::sync;
@@ -64,12 +64,7 @@ impl Tree<'_> {
         let options = PackOptions {
             latest: self.latest,
         };
-        let fill = |archive: &mut dyn Write| {
-            let mut archive = BufWriter::with_capacity(256 << 10, archive);
-            let packed = pack_tree(&contents, &root, &options, &mut archive)?;
-            archive.flush()?;
-            Ok::<_, PackError>(packed)
-        };
+        let fill = |archive: &mut dyn Write| pack_tree(&contents, &root, &options, archive);
         let packed = compress(compression, output, fill);
         let (packed, _) = packed.map_err(|error| ExportError::pack(place, error))?;
         if packed.sockets > 0 {
