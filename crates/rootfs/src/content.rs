@@ -57,7 +57,7 @@ impl LayerContent {
         let layer = layer.ok_or_else(|| ContentError::Missing { layer: id.clone() })?;
         Ok(Self {
             files: layer.files()?,
-            owners: owners(&layer)?,
+            owners: owners(layer.directory(), id)?,
             meta: layer.meta,
         })
     }
@@ -86,21 +86,18 @@ impl StackContent {
     }
 }
 
-/// What lies beside the files of `layer`.
-fn owners(layer: &ch_storage::Layer) -> Result<Owners, ContentError> {
-    let file =
-        layer
-            .directory()
-            .try_file(OWNERS_FILE)
-            .map_err(|source| ContentError::OpenOwners {
-                layer: layer.id.clone(),
-                source,
-            })?;
+/// What lies beside the files of the layer `id` in `directory`.
+pub(crate) fn owners(directory: &Directory, id: &LayerId) -> Result<Owners, ContentError> {
+    let file = directory.try_file(OWNERS_FILE);
+    let file = file.map_err(|source| ContentError::OpenOwners {
+        layer: id.clone(),
+        source,
+    })?;
     let Some(file) = file else {
         return Ok(Owners::default());
     };
     Owners::read(BufReader::new(file)).map_err(|source| ContentError::Owners {
-        layer: layer.id.clone(),
+        layer: id.clone(),
         source,
     })
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io::BufReader;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -11,10 +10,10 @@ use std::sync::{Mutex, PoisonError};
 use ch_layer::{is_opaque, is_whiteout};
 use ch_linux::SyscallError;
 use ch_linux::file::{self, Kind};
-use ch_ownership::{OWNERS_FILE, Override, Owners, ParseOwnersError};
+use ch_ownership::{Override, Owners};
 use ch_storage::{LayerError, LayerId, RootAttributes, Storage};
 
-use crate::attributes;
+use crate::{ContentError, attributes, content};
 
 /// Layers that one mount takes, with upper, cover and scaffold left out.
 const MOST_LAYERS: usize = 490;
@@ -45,14 +44,9 @@ pub enum StackError {
         /// What failed.
         source: SyscallError,
     },
-    /// What lies beside the files of a layer can't be understood.
-    #[error("layer {layer}")]
-    Owners {
-        /// Which.
-        layer: LayerId,
-        /// What is wrong.
-        source: ParseOwnersError,
-    },
+    /// What lies beside the files of a layer can't be read.
+    #[error(transparent)]
+    Content(#[from] ContentError),
 }
 
 /// What layers say of `/`. They never change, so each is asked once.
@@ -201,16 +195,7 @@ impl Stack {
             source,
         };
         let layer = self.storage.directory().directory(format!("layers/{id}"));
-        let file = layer
-            .and_then(|layer| layer.try_file(OWNERS_FILE))
-            .map_err(failed)?;
-        let Some(file) = file else {
-            return Ok(Owners::default());
-        };
-        Owners::read(BufReader::new(file)).map_err(|source| StackError::Owners {
-            layer: id.clone(),
-            source,
-        })
+        Ok(content::owners(&layer.map_err(failed)?, id)?)
     }
 }
 
