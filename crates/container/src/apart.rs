@@ -71,7 +71,7 @@ fn lost() -> SetUpError {
 
 /// The supervisor's process.
 fn attend(socket: Socket, command: Pid, credentials: &Credentials, remembered: &[Memory]) -> ! {
-    if let Err(error) = stand_apart() {
+    if let Err(error) = stand_apart(&socket) {
         Channel::new(socket).send(&Some(could_not_start(PROCESS, error)));
         process::exit_now(1);
     }
@@ -92,11 +92,13 @@ fn attend(socket: Socket, command: Pid, credentials: &Credentials, remembered: &
     }
 }
 
-/// Neither the command's terminal nor the readers of its output are ours, and it must not look into this process.
-fn stand_apart() -> Result<(), ch_linux::SyscallError> {
+/// Neither the command's terminal nor anything that its caller had open (readers of its output, locks) is ours, and it
+/// must not look into this process.
+fn stand_apart(socket: &Socket) -> Result<(), ch_linux::SyscallError> {
     process::set_name(NAME)?;
     process::new_session()?;
     process::forbid_inspection()?;
+    process::close_all_but(socket)?;
     let nothing = File::options().read(true).write(true).open("/dev/null");
     let nothing =
         nothing.map_err(|error| ch_linux::SyscallError::new("open", "/dev/null", error))?;

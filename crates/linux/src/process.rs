@@ -359,17 +359,64 @@ pub fn close_on_execute_from(first: u32) -> Result<(), SyscallError> {
 
 /// The same before Linux 5.11: descriptor by descriptor.
 fn mark_each_descriptor(first: u32) -> Result<(), SyscallError> {
+    for number in open_descriptors(first)? {
+        #[expect(unsafe_code, reason = "the descriptors are known by number only")]
+        // SAFETY: only sets a flag; a number that is no longer open gives EBADF.
+        unsafe {
+            libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+    }
+    Ok(())
+}
+
+/// The open descriptors from `first` on, and that of the list itself.
+fn open_descriptors(first: u32) -> Result<Vec<i32>, SyscallError> {
     let failed = |source| SyscallError::new("open", r#""/proc/self/fd""#, source);
+    let mut numbers = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd").map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        let Some(number) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
+        let number = name.to_str().and_then(|name| name.parse::<i32>().ok());
+        numbers.extend(number.filter(|number| u32::try_from(*number).is_ok_and(|it| it >= first)));
+    }
+    Ok(numbers)
+}
+
+/// Closes every descriptor but `kept` and the three standard ones, whoever opened them.
+///
+/// For a process that was forked to do something else: what its parent had open must not be used, nor dropped, in it
+/// any more.
+pub fn close_all_but(kept: impl AsFd) -> Result<(), SyscallError> {
+    const FIRST: u32 = 3;
+    let kept = kept.as_fd().as_raw_fd().unsigned_abs();
+    let below = kept.checked_sub(1).map(|last| (FIRST, last));
+    for (first, last) in below.into_iter().chain([(FIRST.max(kept + 1), u32::MAX)]) {
+        if first > last {
             continue;
-        };
-        if u32::try_from(number).is_ok_and(|number| number >= first) {
+        }
+        #[expect(unsafe_code, reason = "close_range(2) is in no safe wrapper")]
+        // SAFETY: touches no memory; whoever owned the descriptors gave them up by asking for this.
+        let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        if answer == 0 {
+            continue;
+        }
+        let failure = io::Error::last_os_error();
+        if failure.raw_os_error() == Some(libc::ENOSYS) {
+            return close_each_but(kept, FIRST);
+        }
+        let arguments = format!("{first}, {last}, 0");
+        return Err(SyscallError::new("close_range", arguments, failure));
+    }
+    Ok(())
+}
+
+/// The same before Linux 5.9: descriptor by descriptor.
+fn close_each_but(kept: u32, first: u32) -> Result<(), SyscallError> {
+    for number in open_descriptors(first)? {
+        if number.unsigned_abs() != kept {
             #[expect(unsafe_code, reason = "the descriptors are known by number only")]
-            // SAFETY: only sets a flag; a number that is no longer open gives EBADF.
+            // SAFETY: as above; that of the list is closed already, and gives EBADF.
             unsafe {
-                libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC);
+                libc::close(number);
             }
         }
     }

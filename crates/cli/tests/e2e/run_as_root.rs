@@ -138,6 +138,16 @@ fn who_outlives_the_command_is_answered_until_the_end() {
 }
 
 #[test]
+fn what_the_command_closes_is_closed() {
+    let env = with_owners();
+    // The reader ends when nobody can write any more, before the command does.
+    let script = "../bin/ch-run -u0 --force=supervisor built -- \
+        sh -c 'exec 7>&-; sleep 2; echo ended >&2' 7>&1 >/dev/null | { cat; echo closed >&2; }";
+    let outcome = env.run("sh", ["-c", script]).success();
+    assert_eq!(outcome.stderr, "closed\nended\n");
+}
+
+#[test]
 fn modes_are_those_of_the_builder() {
     let env = with_base().with_default_emulation();
     env.ch_run(["--force=sudo", "base", "--", "true"])
