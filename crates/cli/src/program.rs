@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use ch_linux::process::set_file_mode_mask;
+use ch_linux::signal;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -43,6 +44,7 @@ pub(crate) fn main() -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     let environment = Environment::of_process();
     let inherited_mask = set_file_mode_mask(FILE_MODE_MASK);
+    signal::keep_ended_children();
     match program {
         Program::Image => command::main(&arguments, environment, inherited_mask),
         Program::Run => run::main(&arguments, environment, inherited_mask),

@@ -114,6 +114,12 @@ fn set_disposition(signal: i32, handler: libc::sighandler_t) {
     }
 }
 
+/// Has ended children wait to be asked for, even if this program's caller ignores `SIGCHLD`: they would vanish, and
+/// waiting for one would fail, or last until all have ended. Until [`restore_inherited`].
+pub fn keep_ended_children() {
+    set_disposition(libc::SIGCHLD, libc::SIG_DFL);
+}
+
 /// Lets `signal` have no effect on this process, nor on what it executes, until [`reset_all`].
 pub fn ignore(signal: Signal) {
     set_disposition(signal.0, libc::SIG_IGN);
@@ -145,8 +151,8 @@ pub fn reset_all() {
     unblock_all();
 }
 
-/// Signals that Rust's start-up code or one of our programs ignores, though its caller may not.
-const CHANGED: [Signal; 2] = [Signal::PIPE, Signal::FILE_SIZE];
+/// Signals that Rust's start-up code or one of our programs ignores, though its caller may not, or the other way round.
+const CHANGED: [Signal; 3] = [Signal::PIPE, Signal::FILE_SIZE, Signal::CHILD];
 /// Whether each of [`CHANGED`] was ignored when this program was started.
 static WERE_IGNORED: [AtomicBool; CHANGED.len()] =
     [const { AtomicBool::new(false) }; CHANGED.len()];
@@ -175,7 +181,7 @@ extern "C" fn remember() {
     }
 }
 
-/// Gives `SIGPIPE` and `SIGXFSZ` the effects that this program's caller had chosen.
+/// Gives `SIGPIPE`, `SIGXFSZ` and `SIGCHLD` the effects that this program's caller had chosen.
 pub fn restore_inherited() {
     for (signal, was_ignored) in CHANGED.iter().zip(&WERE_IGNORED) {
         let ignored = was_ignored.load(Ordering::Relaxed);

@@ -11,6 +11,8 @@ const DEEP: usize = 990;
 const PART: usize = 495;
 /// `SIGXFSZ`, number 25, in a set of signals.
 const XFSZ: u64 = 1 << 24;
+/// `SIGCHLD`, number 17.
+const CHLD: u64 = 1 << 16;
 
 /// Makes directories in one another below `name`, and a file in the deepest.
 fn plant_deep(env: &TestEnv, name: &str) {
@@ -111,10 +113,32 @@ fn a_file_that_may_not_grow_is_an_error_of_ch_run_too() {
         let status = run(&format!(
             "{before}; ../bin/ch-run base -- cat /proc/self/status"
         ));
-        let status = status.success().stdout;
-        let ignored = status.lines().find_map(|it| it.strip_prefix("SigIgn:\t"));
-        let ignored = u64::from_str_radix(ignored.unwrap(), 16).unwrap();
-        assert_eq!(ignored & XFSZ != 0, expected, "{before}");
+        let ignored = is_ignored(&status.success().stdout, XFSZ);
+        assert_eq!(ignored, expected, "{before}");
+    }
+}
+
+/// Whether `/proc/PID/status` says that a signal is ignored.
+fn is_ignored(status: &str, signal: u64) -> bool {
+    let ignored = status.lines().find_map(|it| it.strip_prefix("SigIgn:\t"));
+    u64::from_str_radix(ignored.unwrap(), 16).unwrap() & signal != 0
+}
+
+#[test]
+fn who_ignores_his_children_gets_his_builds_and_commands() {
+    let env = with_base().with_default_emulation();
+    env.write("context/Dockerfile", "FROM base\nRUN echo done\n");
+    let ignoring = |program: &str, arguments: &[&str]| {
+        let all = [&["30", "env", "--ignore-signal=CHLD", program], arguments].concat();
+        env.run("timeout", all)
+    };
+    ignoring("../bin/ch-image", &["build", "-t", "app", "context"])
+        .success()
+        .prints("done\n");
+    for options in [&[][..], &["--force=supervisor"]] {
+        let command = ["app", "--", "cat", "/proc/self/status"];
+        let status = ignoring("../bin/ch-run", &[options, &command].concat());
+        assert!(is_ignored(&status.success().stdout, CHLD), "{options:?}");
     }
 }
 
