@@ -5,8 +5,8 @@
 use std::ffi::CStr;
 use std::fs::File;
 
-use ch_emulation::Memory;
 use ch_emulation::credentials::Credentials;
+use ch_emulation::{HostMounts, Memory};
 use ch_linux::process::{self, End, Fork, Pid};
 use ch_linux::socket::Socket;
 
@@ -25,9 +25,10 @@ const PROCESS: &str = "supervisor";
 pub(crate) struct Apart(Socket);
 
 impl Apart {
-    /// Starts a supervisor for this process, which begins with `credentials`.
+    /// Starts a supervisor for this process, which begins with `credentials` and sees `host`.
     pub(crate) fn start(
         credentials: &Credentials,
+        host: HostMounts,
         remembered: &[Memory],
     ) -> Result<Self, SetUpError> {
         let failed = |error| could_not_start(PROCESS, error);
@@ -37,7 +38,7 @@ impl Apart {
             Fork::Child => {
                 drop(ours);
                 match process::fork() {
-                    Ok(Fork::Child) => attend(theirs, command, credentials, remembered),
+                    Ok(Fork::Child) => attend(theirs, command, credentials, host, remembered),
                     Ok(Fork::Parent(_)) => process::exit_now(0),
                     Err(_) => process::exit_now(1),
                 }
@@ -70,12 +71,18 @@ fn lost() -> SetUpError {
 }
 
 /// The supervisor's process.
-fn attend(socket: Socket, command: Pid, credentials: &Credentials, remembered: &[Memory]) -> ! {
+fn attend(
+    socket: Socket,
+    command: Pid,
+    credentials: &Credentials,
+    host: HostMounts,
+    remembered: &[Memory],
+) -> ! {
     if let Err(error) = stand_apart(&socket) {
         Channel::new(socket).send(&Some(could_not_start(PROCESS, error)));
         process::exit_now(1);
     }
-    let started = supervision::start(&socket, command, credentials.clone(), remembered);
+    let started = supervision::start(&socket, command, credentials.clone(), host, remembered);
     let channel = Channel::new(socket);
     match started {
         Ok(Some(supervisor)) => {

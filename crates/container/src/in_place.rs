@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use ch_emulation::{Memory, Mode};
+use ch_emulation::{HostMounts, Memory, Mode};
 use ch_linux::namespace::{self, Identity};
 use ch_linux::process;
 use ch_linux::signal::{self, Signal};
@@ -94,7 +94,7 @@ pub fn exec(
     spec: &InPlace,
     notice: &dyn Fn(InPlaceNotice),
 ) -> Result<Infallible, InPlaceError> {
-    set_up::for_ch_run(spec, root)?;
+    let host = set_up::for_ch_run(spec, root)?;
     let (variables, path_missing) = spec.environment.assemble()?;
     if path_missing {
         notice(InPlaceNotice::PathNotSet);
@@ -104,7 +104,7 @@ pub fn exec(
         cause: error.into(),
     })?;
     let supervisor = match spec.emulation {
-        Mode::Supervisor => Some(start_supervisor(spec)?),
+        Mode::Supervisor => Some(start_supervisor(spec, host)?),
         Mode::Seccomp | Mode::Fakeroot | Mode::None => None,
     };
     process::set_file_mode_mask(spec.file_mode_mask);
@@ -121,13 +121,13 @@ pub fn exec(
     Err(error.into())
 }
 
-fn start_supervisor(spec: &InPlace) -> Result<Apart, SetUpError> {
+fn start_supervisor(spec: &InPlace, host: HostMounts) -> Result<Apart, SetUpError> {
     let credentials = Users::of_root().credentials(&spec.user);
     let credentials = credentials.map_err(|Unknown { kind, name }| SetUpError::NoUser {
         kind: kind.to_owned(),
         name,
     })?;
-    Apart::start(&credentials, &spec.remembered)
+    Apart::start(&credentials, host, &spec.remembered)
 }
 
 /// Puts this process under a supervisor, or where none is possible under the filter that forgets.

@@ -56,7 +56,7 @@ fn live(request: &Request, root: OwnedFd, channel: &Channel) -> Result<(), SetUp
         process::adopt_orphans().map_err(failed)?;
         Proc::Host
     };
-    set_up::for_run(&request.spec, root, &proc, &|notice| {
+    let host = set_up::for_run(&request.spec, root, &proc, &|notice| {
         channel.send(&Report::Notice(notice))
     })?;
     drop(proc);
@@ -83,7 +83,7 @@ fn live(request: &Request, root: OwnedFd, channel: &Channel) -> Result<(), SetUp
                     // Without this end, the command's is the last.
                     drop(theirs);
                     let remembered = &request.spec.remembered;
-                    supervision::start(&ours, command, credentials, remembered)?
+                    supervision::start(&ours, command, credentials, host, remembered)?
                 }
                 None => None,
             };

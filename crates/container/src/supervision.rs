@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 
 use ch_emulation::credentials::Credentials;
-use ch_emulation::{Memory, Mode, Supervisor};
+use ch_emulation::{HostMounts, Memory, Mode, Supervisor};
 use ch_linux::process::{self, Pid};
 use ch_linux::seccomp::{self, Listener};
 use ch_linux::socket::Socket;
@@ -21,11 +21,12 @@ pub(crate) fn submit(to: &Socket) -> Result<(), SyscallError> {
     to.send(b"listener", &[listener.as_fd()])
 }
 
-/// In init: answers for `command`, which starts with `credentials`. `None` if it handed over nothing.
+/// In init: answers for `command`, which starts with `credentials` and sees `host`. `None` if it handed over nothing.
 pub(crate) fn start(
     from: &Socket,
     command: Pid,
     credentials: Credentials,
+    host: HostMounts,
     remembered: &[Memory],
 ) -> Result<Option<Arc<Supervisor>>, SetUpError> {
     let failed = |error: SyscallError| SetUpError::Emulation {
@@ -37,7 +38,11 @@ pub(crate) fn start(
         return Ok(None);
     };
     process::change_directory("/proc".as_ref()).map_err(failed)?;
-    let supervisor = Arc::new(Supervisor::new(Listener::from(listener)));
+    let supervisor = Arc::new(Supervisor::new(
+        Listener::from(listener),
+        host,
+        &credentials,
+    ));
     supervisor.remember_devices();
     for memory in remembered {
         supervisor.remember(memory);

@@ -16,4 +16,4 @@ mod mode;
 mod supervisor;
 
 pub use mode::{Mode, UnknownMode};
-pub use supervisor::{Memory, Supervisor};
+pub use supervisor::{HostMounts, Memory, Supervisor};

@@ -161,6 +161,12 @@ pub fn touch(object: impl AsFd) -> Answer<()> {
     fs::chownat(object, c"", Some(user), Some(group), flags)
 }
 
+/// Changes owner and group of an open object, `O_PATH` ones too.
+pub fn set_owner(object: impl AsFd, user: Option<u32>, group: Option<u32>) -> Answer<()> {
+    let (user, group) = (user.map(fs::Uid::from_raw), group.map(fs::Gid::from_raw));
+    fs::chownat(object, c"", user, group, AtFlags::EMPTY_PATH)
+}
+
 /// `mkdirat(2)`.
 pub fn make_directory(directory: impl AsFd, name: &CStr, mode: u32) -> Answer<()> {
     fs::mkdirat(directory, name, Mode::from_raw_mode(mode))
@@ -221,6 +227,10 @@ pub struct Statx([u8; 256]);
 
 /// All that `stat(2)` tells.
 pub const BASIC_STATS: u32 = 0x7ff;
+/// The number of the mount (`STATX_MNT_ID`, Linux 5.8). It costs nothing, so it is always asked for.
+const MOUNT: u32 = 0x1000;
+/// In its place a number that is never used again (`STATX_MNT_ID_UNIQUE`, Linux 6.8).
+pub const UNIQUE_MOUNT: u32 = 0x4000;
 
 impl Statx {
     /// Of the object at `path`, with raw flags.
@@ -251,6 +261,10 @@ impl Statx {
 
     fn ask(directory: i32, path: &CStr, flags: u32, mask: u32) -> Answer<Self> {
         let mut bytes = [0; 256];
+        let mask = match mask & UNIQUE_MOUNT {
+            0 => mask | MOUNT,
+            _ => mask,
+        };
         #[expect(unsafe_code, reason = "the structure is wanted as bytes")]
         // SAFETY: the path is NUL-terminated, and the buffer has the size of `struct statx`, which is all that the
         // kernel writes.
@@ -315,6 +329,11 @@ impl Statx {
     pub fn identity(&self) -> (u64, u64) {
         let device = u64::from(self.word(136)) << 32 | u64::from(self.word(140));
         (device, self.long(32))
+    }
+
+    /// The number of the mount that it was found on, unless another kind of number was asked for.
+    pub fn mount(&self) -> Option<u64> {
+        (self.word(0) & (MOUNT | UNIQUE_MOUNT) == MOUNT).then(|| self.long(144))
     }
 
     /// When it was last changed, by the clock of its file system: seconds and nanoseconds.

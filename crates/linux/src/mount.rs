@@ -265,6 +265,44 @@ pub fn pivot(root: impl AsFd) -> Result<(), SyscallError> {
     rustix::process::chdir("/").map_err(|errno| SyscallError::new("chdir", "\"/\"", errno))
 }
 
+/// A mount of this namespace, as the kernel lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its number.
+    pub number: u64,
+    /// That of the mount it is on.
+    pub parent: u64,
+    /// Its device, as in [`Statx::identity`](crate::behalf::Statx::identity).
+    pub device: u64,
+    /// Where it is, with blanks and the like as `\040`.
+    pub place: String,
+}
+
+/// The mounts that this process can reach: `/proc/self/mountinfo`.
+pub fn table() -> Result<Vec<Listed>, SyscallError> {
+    const TABLE: &str = "/proc/self/mountinfo";
+    let text = std::fs::read(TABLE)
+        .map_err(|error| SyscallError::new("read", format!("{TABLE:?}"), error))?;
+    let text = String::from_utf8_lossy(&text);
+    Ok(text.lines().filter_map(listed).collect())
+}
+
+/// A line of `/proc/PID/mountinfo`.
+fn listed(line: &str) -> Option<Listed> {
+    let mut fields = line.split(' ');
+    let number = fields.next()?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
+    let (major, minor) = fields.next()?.split_once(':')?;
+    let (major, minor): (u64, u64) = (major.parse().ok()?, minor.parse().ok()?);
+    let place = fields.nth(1)?.to_owned();
+    Some(Listed {
+        number,
+        parent,
+        device: major << 32 | minor,
+        place,
+    })
+}
+
 /// Opens `path` as a place for a mount, or as its source: `O_PATH`, links followed.
 pub fn open_place(path: &Path) -> Result<OwnedFd, SyscallError> {
     use rustix::fs::{Mode, OFlags};
@@ -283,5 +321,23 @@ fn describe<T>(descriptor: &impl AsFd, names: impl Iterator<Item = (&'static str
     match std::fs::read_link(own_path(descriptor.as_fd())) {
         Ok(name) => format!("{name:?}, {flags}"),
         Err(_) => flags,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_table_are_understood() {
+        let line = r"36 35 98:1 /a /mnt\040b rw,noatime master:1 - ext3 /dev/root rw";
+        let expected = Listed {
+            number: 36,
+            parent: 35,
+            device: 98 << 32 | 1,
+            place: r"/mnt\040b".to_owned(),
+        };
+        assert_eq!(listed(line), Some(expected));
+        assert_eq!(listed("36 35"), None);
     }
 }

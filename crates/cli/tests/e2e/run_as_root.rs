@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ch_test_support::TestEnv;
+use ch_test_support::{TestEnv, small_root};
 
 use crate::with_base;
 
@@ -53,7 +53,7 @@ fn owners_that_a_directory_keeps_beside_its_files_are_told() {
     let env = with_base().with_default_emulation();
     let directory = env.path("directory");
     fs::create_dir_all(directory.join("ch")).unwrap();
-    ch_test_support::small_root(&directory);
+    small_root(&directory);
     std::os::unix::fs::symlink("f", directory.join("l")).unwrap();
     let config =
         r#"{"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}"#;
@@ -127,14 +127,79 @@ fn who_outlives_the_command_is_answered_until_the_end() {
     let env = with_owners();
     fs::create_dir(env.path("out")).unwrap();
     let bind = format!("{}:/mnt", env.path("out").display());
-    let options = ["-u0", "--force=supervisor", "-b", &bind];
-    let script = "(sleep 1; touch /mnt/x; chown 3:4 /mnt/x; stat -c %u:%g /mnt/x > /mnt/told; mv /mnt/told /mnt/done) >/dev/null 2>&1 & echo ended";
+    let options = ["-u0", "--force=supervisor", "-t", "-b", &bind];
+    let script = "(sleep 1; touch /tmp/x; chown 3:4 /tmp/x; stat -c %u:%g /tmp/x > /mnt/told; mv /mnt/told /mnt/done) >/dev/null 2>&1 & echo ended";
     assert_eq!(inside(&env, &options, script), "ended\n");
     let done = env.path("out/done");
     while !done.exists() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     assert_eq!(fs::read_to_string(done).unwrap(), "3:4\n");
+}
+
+#[test]
+fn files_of_the_host_are_the_users_as_without_a_supervisor() {
+    let script = "cd /mnt; stat -c '%n %u:%g %a' . mine
+        for operator in -O -w -r; do test $operator mine && echo is $operator; done
+        chmod 400 mine; touch new; mkdir -m 500 dir; ln -s mine link; umask 0; sh -c ': > open'
+        chown $(id -u):$(id -g) mine new && chown -h $(id -u) link && echo owned
+        chown 33:44 new 2>/dev/null || echo refused
+        stat -c '%n %u:%g %a' *";
+    // Also where a host's directory is on the file system of the image.
+    let env = with_owners();
+    small_root(&env.path("directory"));
+    fs::create_dir(env.path("directory/mnt")).unwrap();
+    let bind = format!("{}:/mnt", env.path("out").display());
+    for image in ["built", "./directory"] {
+        for user in [&[][..], &["-u0", "-g0"], &["-u7", "-g8"]] {
+            let [without, with] = ["--force=none", "--force=supervisor"].map(|mode| {
+                fs::create_dir(env.path("out")).unwrap();
+                env.write("out/mine", "");
+                let command = [mode, "-b", &bind, image, "--", "sh", "-c", script];
+                let told = env.ch_run([user, &command].concat()).success().stdout;
+                let on_host = env.run(
+                    "stat",
+                    ["-c", "%n %u %a", "out/dir", "out/mine", "out/open"],
+                );
+                for name in ["mine", "new", "dir", "open"] {
+                    assert_unmarked(&env.path("out").join(name));
+                }
+                env.run("rm", ["-rf", "out"]).success();
+                (told, on_host.success().stdout)
+            });
+            assert_eq!(with, without, "{image} {user:?}");
+            assert!(
+                without.0.contains("is -O\nis -w\nis -r\nowned\nrefused"),
+                "{without:?}"
+            );
+        }
+    }
+}
+
+fn assert_unmarked(path: &std::path::Path) {
+    let file = fs::File::open(path).unwrap();
+    let names = ch_linux::xattr::names(&file).unwrap();
+    let is_ours = |name: &Vec<u8>| name.starts_with(b"user.");
+    assert!(!names.iter().any(is_ours), "{path:?}");
+}
+
+#[test]
+fn a_build_leaves_no_marks_on_files_of_the_host() {
+    let env = with_base().with_default_emulation();
+    env.write("out/mine", "");
+    let dockerfile = "FROM base\nUSER 7:8\nRUN touch /out/a && chmod 4750 /out/a && stat -c %u:%g:%a /out/a\n\
+        USER 0\nRUN touch /out/b /b && chmod 400 /out/b && chown 3:4 /b && ! chown 3:4 /out/b 2>/dev/null && stat -c %u:%g /out/b /b\n";
+    env.write("context/Dockerfile", dockerfile);
+    let bind = format!("{}:/out", env.path("out").display());
+    env.image(["build", "-b", &bind, "context"])
+        .success()
+        .prints("7:8:4750\n0:0\n3:4\n");
+    for name in ["a", "b", "mine"] {
+        assert_unmarked(&env.path("out").join(name));
+    }
+    env.run("stat", ["-c", "%a", "out/a", "out/b"])
+        .success()
+        .prints("4750\n400\n");
 }
 
 #[test]

@@ -3,18 +3,21 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use ch_emulation::HostMounts;
 use ch_linux::file::{self, Kind, OFlags};
 use ch_linux::mount::{self, Depth, Propagation};
 use ch_linux::{SyscallError, in_root};
 
 use super::etc::{self, Copy};
-use super::{Ground, user};
+use super::{Ground, host, user};
 use crate::error::SetUpError;
 use crate::in_place::InPlace;
 use crate::spec::{self, Mount, MountPoint, Source};
 
 /// Directories of the host that every image must have a place for.
 const DIRECTORIES: [&str; 3] = ["/dev", "/proc", "/sys"];
+/// What of them programs keep files in that are the user's.
+const SHARED_MEMORY: &str = "/dev/shm";
 /// Files of the host that cover the image's.
 const FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
 /// What is bound if both sides have it; all but the first are of Cray machines.
@@ -65,8 +68,9 @@ fn exists(path: &str) -> bool {
     Path::new(path).exists()
 }
 
-/// Sets up the container and makes it this process' root.
-pub(crate) fn for_ch_run(spec: &InPlace, root: OwnedFd) -> Result<(), SetUpError> {
+/// Sets up the container and makes it this process' root; says what in it is the host's. Its devices and processes are
+/// left out: nobody has files there.
+pub(crate) fn for_ch_run(spec: &InPlace, root: OwnedFd) -> Result<HostMounts, SetUpError> {
     mount::set_propagation(Propagation::Slave).map_err(|error| SetUpError::Root {
         cause: error.into(),
     })?;
@@ -95,10 +99,15 @@ pub(crate) fn for_ch_run(spec: &InPlace, root: OwnedFd) -> Result<(), SetUpError
             cause: error.into(),
         })?;
     }
-    for (mount, source) in mounts.iter().zip(&sources) {
-        user::mount(&ground, mount, source.as_ref())?;
+    let mut shown = Vec::new();
+    for (index, (mount, source)) in mounts.iter().zip(&sources).enumerate() {
+        let mounted = user::mount(&ground, mount, source.as_ref())?;
+        if index >= DIRECTORIES.len() {
+            shown.extend(mounted);
+        }
     }
-    ground.become_root()
+    ground.become_root()?;
+    Ok(host::host_mounts(&shown, &[SHARED_MEMORY]))
 }
 
 /// The default mounts and the user's, in order.

@@ -7,12 +7,14 @@
 mod dev;
 mod etc;
 mod ground;
+mod host;
 mod in_place;
 mod user;
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use ch_emulation::HostMounts;
 use ch_linux::SyscallError;
 use ch_linux::mount::{self, Attributes, Depth, FileSystem, Propagation};
 use ch_linux::process;
@@ -60,13 +62,13 @@ pub(crate) fn mount_points() -> Vec<MountPoint> {
     ]
 }
 
-/// Sets up the container of a `RUN` and makes it this process' root.
+/// Sets up the container of a `RUN` and makes it this process' root; says what in it is the host's.
 pub(crate) fn for_run(
     spec: &Spec,
     root: OwnedFd,
     proc: &Proc,
     notice: &dyn Fn(Notice),
-) -> Result<(), SetUpError> {
+) -> Result<HostMounts, SetUpError> {
     mount::set_propagation(Propagation::Slave).map_err(|error| SetUpError::Root {
         cause: error.into(),
     })?;
@@ -79,14 +81,15 @@ pub(crate) fn for_run(
         Proc::Host => ground.bind_host("/proc".as_ref())?,
     }
     read_only_sys(&ground)?;
+    let mut shown = Vec::new();
     for (mount, source) in spec.mounts.iter().zip(&sources) {
-        user::mount(&ground, mount, source.as_ref())?;
+        shown.extend(user::mount(&ground, mount, source.as_ref())?);
     }
     ground.become_root()?;
     if let Err(error) = process::set_host_name(spec.host_name.as_ref()) {
         notice(Notice::HostName(error.into()));
     }
-    Ok(())
+    Ok(host::host_mounts(&shown, &[]))
 }
 
 /// The host's `/sys`, with everything below it, read-only.

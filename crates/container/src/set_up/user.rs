@@ -8,6 +8,7 @@ use ch_linux::file::{self, Kind};
 use ch_linux::mount::{self, Attributes, Depth, FileSystem};
 
 use super::ground::Ground;
+use super::host::Shown;
 use crate::error::SetUpError;
 use crate::spec::{Mount, Source};
 
@@ -28,16 +29,16 @@ pub(crate) fn open_source(path: &Path) -> Result<OwnedFd, SetUpError> {
     })
 }
 
-/// Puts one mount in its place.
+/// Puts one mount in its place, unless it is left out.
 pub(super) fn mount(
     ground: &Ground,
     mount: &Mount,
     source: Option<&OwnedFd>,
-) -> Result<(), SetUpError> {
+) -> Result<Option<Shown>, SetUpError> {
     let target = &mount.target;
     let place = match ground.place(target) {
         Ok(place) => place,
-        Err(_) if mount.optional => return Ok(()),
+        Err(_) if mount.optional => return Ok(None),
         Err(error) => {
             return Err(SetUpError::BindTarget {
                 target: target.clone(),
@@ -45,20 +46,33 @@ pub(super) fn mount(
             });
         }
     };
-    match (&mount.source, source) {
-        (Source::Bind(path), Some(source)) => bind(path, source, target, &place),
-        _ => tmpfs()
-            .and_then(|tmpfs| mount::attach(tmpfs, &place))
-            .map_err(|error| SetUpError::Tmpfs {
+    let (mounted, is_host) = match (&mount.source, source) {
+        (Source::Bind(path), Some(source)) => (bind(path, source, target, &place)?, true),
+        _ => {
+            let mounted = tmpfs().and_then(|tmpfs| placed(tmpfs, &place));
+            let mounted = mounted.map_err(|error| SetUpError::Tmpfs {
                 target: target.clone(),
                 cause: error.into(),
-            }),
-    }
+            })?;
+            (mounted, false)
+        }
+    };
+    Ok(Shown::new(&mounted, is_host))
+}
+
+fn placed(mount: OwnedFd, place: &OwnedFd) -> Result<OwnedFd, SyscallError> {
+    mount::attach(&mount, place)?;
+    Ok(mount)
 }
 
 /// Binds `source` with everything below. The kernel says `EINVAL` to a file on a directory; the reason is that
 /// one of the two is none.
-fn bind(path: &Path, source: &OwnedFd, target: &Path, place: &OwnedFd) -> Result<(), SetUpError> {
+fn bind(
+    path: &Path,
+    source: &OwnedFd,
+    target: &Path,
+    place: &OwnedFd,
+) -> Result<OwnedFd, SetUpError> {
     let failed = |error: SyscallError| SetUpError::Bind {
         source_path: path.to_owned(),
         target: target.to_owned(),
@@ -74,7 +88,7 @@ fn bind(path: &Path, source: &OwnedFd, target: &Path, place: &OwnedFd) -> Result
         });
     }
     mount::clone(source, Depth::Recursive)
-        .and_then(|copy| mount::attach(copy, place))
+        .and_then(|copy| placed(copy, place))
         .map_err(failed)
 }
 

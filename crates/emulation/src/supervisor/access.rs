@@ -22,6 +22,9 @@ impl Supervisor {
         let Ok(object) = self.object(caller, target) else {
             return Ok(Reply::Continue);
         };
+        if self.is_host(&object) {
+            return Ok(Reply::Continue);
+        }
         let believed = self.believed(&object);
         if credentials.may_access(&believed, wanted, effective) {
             DONE

@@ -61,13 +61,15 @@ impl Supervisor {
         target: &Target,
         attribute: &Attribute,
     ) -> Replied {
-        let kept = match owner(&caller.text(attribute.name)?) {
-            Owner::Kernel => return Ok(Reply::Continue),
-            Owner::Ours => return Err(Errno::NODATA),
-            Owner::Kept(kept) => kept,
-        };
-        let Ok(object) = self.object(caller, target) else {
+        let owner = owner(&caller.text(attribute.name)?);
+        if matches!(owner, Owner::Kernel) {
             return Ok(Reply::Continue);
+        }
+        let Some(object) = self.object_of_image(caller, target) else {
+            return Ok(Reply::Continue);
+        };
+        let Owner::Kept(kept) = owner else {
+            return Err(Errno::NODATA);
         };
         let mut value = vec![0; LARGEST];
         let Ok(length) = object.attribute(&kept, &mut value) else {
@@ -83,7 +85,7 @@ impl Supervisor {
         to: Pointer,
         size: u64,
     ) -> Replied {
-        let Ok(object) = self.object(caller, target) else {
+        let Some(object) = self.object_of_image(caller, target) else {
             return Ok(Reply::Continue);
         };
         let mut names = vec![0; LARGEST];
@@ -114,11 +116,10 @@ impl Supervisor {
         attribute: &Attribute,
     ) -> Replied {
         let name = caller.text(attribute.name)?;
-        let kept = match owner(&name) {
-            Owner::Kernel => return Ok(Reply::Continue),
-            Owner::Ours => return Err(Errno::PERM),
-            Owner::Kept(kept) => kept,
-        };
+        let owner = owner(&name);
+        if matches!(owner, Owner::Kernel) {
+            return Ok(Reply::Continue);
+        }
         let size = usize::try_from(attribute.size).unwrap_or(usize::MAX);
         if size > LARGEST {
             return Err(Errno::TOOBIG);
@@ -129,6 +130,12 @@ impl Supervisor {
         let mut value = vec![0; size];
         caller.read(attribute.value, &mut value)?;
         let object = self.object(caller, target)?;
+        if self.is_host(&object) {
+            return Ok(Reply::Continue);
+        }
+        let Owner::Kept(kept) = owner else {
+            return Err(Errno::PERM);
+        };
         if !object.carries_attributes() {
             // The kernel would first complain of users that it does not know.
             if object.kind() == Kind::Symlink && name.to_bytes().starts_with(LISTS) {
@@ -175,12 +182,17 @@ impl Supervisor {
         name: Pointer,
     ) -> Replied {
         let name = caller.text(name)?;
-        let kept = match owner(&name) {
-            Owner::Kernel => return Ok(Reply::Continue),
-            Owner::Ours => return Err(Errno::NODATA),
-            Owner::Kept(kept) => kept,
-        };
+        let owner = owner(&name);
+        if matches!(owner, Owner::Kernel) {
+            return Ok(Reply::Continue);
+        }
         let object = self.object(caller, target)?;
+        if self.is_host(&object) {
+            return Ok(Reply::Continue);
+        }
+        let Owner::Kept(kept) = owner else {
+            return Err(Errno::NODATA);
+        };
         if !object.carries_attributes() {
             return Ok(Reply::Continue);
         }
@@ -192,6 +204,12 @@ impl Supervisor {
             Err(Errno::NODATA) if name.as_c_str() == c"security.capability" => Ok(Reply::Continue),
             Err(other) => Err(other),
         }
+    }
+
+    /// What `target` names, unless the kernel knows better of it: it is not there, or the host's.
+    fn object_of_image(&self, caller: &Caller<'_>, target: &Target) -> Option<Object> {
+        let object = self.object(caller, target).ok()?;
+        (!self.is_host(&object)).then_some(object)
     }
 
     /// Sets an access list, which says the mode, too, or a directory's default one; one without entries is none.

@@ -107,6 +107,9 @@ impl Supervisor {
             }
             (parent, name)
         };
+        if self.is_host(&parent) {
+            return Ok(Reply::Continue);
+        }
         let _mask = Mask::set(caller);
         // Its owner must be able to work with what he can't be kept from.
         let made = behalf::open_how(
@@ -137,6 +140,9 @@ impl Supervisor {
             // It says best why not.
             Err(_) => return Ok(Reply::Continue),
         };
+        if self.is_host(&parent) {
+            return Ok(Reply::Continue);
+        }
         let wanted = self.make_at(caller, &credentials, &parent.descriptor, &name, node)?;
         let made = parent.at(&name)?;
         self.give(caller, &credentials, &parent, &made, &wanted)?;
@@ -261,24 +267,27 @@ impl Supervisor {
         }
         caller.still_waits()?;
         let proc = behalf::open(c".", OFlags::PATH)?;
-        let here = behalf::open(&base(caller, Target::HERE), OFlags::PATH)?;
-        let _mask = Mask::set(caller);
-        if relative {
-            behalf::change_directory(&here)?;
-        }
-        let bound = behalf::bind(&ours, &bytes);
-        let made = bound.and_then(|()| behalf::open(&path, OFlags::PATH | OFlags::NOFOLLOW));
-        behalf::change_directory(&proc)?;
-        let object = Object::new(made?)?;
-        let mode = object.status.mode() & 0o7777;
+        let here = Object::new(behalf::open(&base(caller, Target::HERE), OFlags::PATH)?)?;
         let parent = match path.to_bytes().iter().rposition(|byte| *byte == b'/') {
-            None => Object::new(here)?,
+            None => here.at(c".")?,
             Some(0) => Object::new(behalf::open(c"/", OFlags::PATH)?)?,
             Some(at) => {
                 let parent = CString::new(&path.to_bytes()[..at]).map_err(|_| Errno::INVAL)?;
                 walk::to(caller, Target::HERE, &parent, true)?
             }
         };
+        if self.is_host(&parent) {
+            return Ok(Reply::Continue);
+        }
+        let _mask = Mask::set(caller);
+        if relative {
+            behalf::change_directory(&here.descriptor)?;
+        }
+        let bound = behalf::bind(&ours, &bytes);
+        let made = bound.and_then(|()| behalf::open(&path, OFlags::PATH | OFlags::NOFOLLOW));
+        behalf::change_directory(&proc)?;
+        let object = Object::new(made?)?;
+        let mode = object.status.mode() & 0o7777;
         let parent = self.believed(&parent);
         let believed = credentials.create(&parent, mode, Kind::Socket);
         self.believe(&object, &believed)?;

@@ -89,11 +89,21 @@ impl Supervisor {
     ) -> Option<(Statx, Override)> {
         let flags = flags | if follow { 0 } else { NOFOLLOW };
         let mask = mask | behalf::BASIC_STATS;
-        let status = match directory {
+        let ask = |mask| match directory {
             None => Statx::of_path(path, flags, mask),
             Some(directory) => Statx::at(directory, path, flags, mask),
         };
-        let status = status.ok()?;
+        let status = ask(mask).ok()?;
+        let is_host = if mask & behalf::UNIQUE_MOUNT == 0 || self.host.is_nothing() {
+            self.host.has(&status)
+        } else {
+            self.host.has(&ask(behalf::BASIC_STATS).ok()?)
+        };
+        if is_host {
+            let told = self.host.told(&status);
+            let as_it_is = (told.uid, told.gid) == status.owner();
+            return (!as_it_is).then_some((status, told));
+        }
         let may_carry = carries_attributes(&status) && !caller.known.is_plain(&status);
         let carried = may_carry.then(|| match directory {
             None => carried(path, follow),

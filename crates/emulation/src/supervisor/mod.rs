@@ -19,6 +19,7 @@ mod caller;
 mod create;
 mod credentials;
 mod execute;
+mod host;
 mod inherit;
 mod metadata;
 mod object;
@@ -50,6 +51,8 @@ use acquaintances::Acquaintances;
 use caller::Caller;
 use credentials::Known;
 use execute::Pending;
+use host::Host;
+pub use host::HostMounts;
 use remembered::{Remembered, Table as RememberedTable};
 
 /// Answers the calls of one container.
@@ -59,6 +62,7 @@ pub struct Supervisor {
     known: Known,
     remembered: RememberedTable,
     pending: Pending,
+    host: Host,
     /// A process may have a root or mounts of its own, so names mean something else to it than to us.
     apart: AtomicBool,
     /// A process may have users of its own.
@@ -117,8 +121,8 @@ type Replied = Result<Reply, Errno>;
 const DONE: Replied = Ok(Reply::Value(0));
 
 impl Supervisor {
-    /// Of the calls that come by `listener`.
-    pub fn new(listener: Listener) -> Self {
+    /// Of the calls that come by `listener` from a command that starts with `credentials`, and sees `host`.
+    pub fn new(listener: Listener, host: HostMounts, credentials: &Credentials) -> Self {
         // Slower without, before Linux 6.6.
         let _ = listener.take_turns();
         Self {
@@ -126,6 +130,7 @@ impl Supervisor {
             known: Known::new(),
             remembered: RememberedTable::default(),
             pending: Pending::default(),
+            host: Host::new(host, credentials),
             apart: AtomicBool::new(false),
             nested: AtomicBool::new(false),
             users: OnceLock::new(),
@@ -140,10 +145,13 @@ impl Supervisor {
     /// Remembers what an object is believed to be that can't carry it, as [`Supervisor::remembered`] told it of another
     /// container. What is not understood, or not there any more, is passed over.
     pub fn remember(&self, what: &Memory) {
-        if let (Some(identity), Ok(believed)) = (identity(&what.path), what.believed.parse()) {
+        let Some(status) = status(&what.path).filter(|status| !self.host.has(status)) else {
+            return;
+        };
+        if let Ok(believed) = what.believed.parse() {
             let path = what.path.clone();
             self.remembered
-                .insert(identity, Remembered { path, believed });
+                .insert(status.identity(), Remembered { path, believed });
         }
     }
 
@@ -156,7 +164,7 @@ impl Supervisor {
                 mode: 0o666,
                 kind: Kind::Character(Device { major, minor }),
             };
-            Some((identity(path)?, believed))
+            Some((status(path)?.identity(), believed))
         };
         let devices = DEVICES.into_iter().filter_map(device);
         self.remembered.set_devices(devices.collect());
@@ -299,9 +307,8 @@ impl Supervisor {
     }
 }
 
-/// Device and inode of what is at `path` itself.
-fn identity(path: &CStr) -> Option<(u64, u64)> {
+/// The status of what is at `path` itself.
+fn status(path: &CStr) -> Option<Statx> {
     const NOFOLLOW: u32 = 0x100;
-    let found = Statx::of_path(path, NOFOLLOW, behalf::BASIC_STATS).ok()?;
-    Some(found.identity())
+    Statx::of_path(path, NOFOLLOW, behalf::BASIC_STATS).ok()
 }

@@ -100,7 +100,7 @@ impl Object {
     }
 
     /// Sets its mode on disk.
-    fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+    pub(super) fn set_mode(&self, mode: u32) -> Result<(), Errno> {
         match self.only_path {
             true => behalf::set_mode(&self.path(), mode),
             false => behalf::set_mode_of(&self.descriptor, mode),
@@ -205,6 +205,9 @@ pub(super) fn with_kind_of(carried: Override, status: &Statx) -> Override {
 impl Supervisor {
     /// What is believed of an object.
     pub(super) fn believed(&self, object: &Object) -> Override {
+        if self.is_host(object) {
+            return self.host.told(&object.status);
+        }
         if object.carries_attributes()
             && let Ok(carried) = object.carried()
         {

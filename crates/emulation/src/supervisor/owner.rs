@@ -16,6 +16,9 @@ impl Supervisor {
         group: Option<u32>,
     ) -> Replied {
         let object = self.object(caller, target)?;
+        if self.is_host(&object) {
+            return self.host.change_owner(&object, user, group);
+        }
         let before = self.believed(&object);
         let after = self
             .credentials(caller)
@@ -35,6 +38,11 @@ impl Supervisor {
         // Links have no modes; the kernel says so.
         if object.kind() == Kind::Symlink {
             return Ok(Reply::Continue);
+        }
+        if self.is_host(&object) {
+            // Not by the kernel, to which the caller could name another file by now.
+            object.set_mode(mode & 0o7777)?;
+            return DONE;
         }
         let before = self.believed(&object);
         let after = self.credentials(caller).change_mode(&before, mode)?;
