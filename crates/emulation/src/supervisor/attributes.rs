@@ -238,10 +238,18 @@ impl Supervisor {
         let before = self.believed(object);
         let mode = before.mode & !0o777 | list.mode();
         let after = self.credentials(caller).change_mode(&before, mode)?;
-        if after != before {
-            self.believe(object, &after)?;
-        }
+        let earlier = inherit::access_list(object);
         inherit::set_access_list(object, list)?;
+        if after != before
+            && let Err(errno) = self.believe(object, &after)
+        {
+            // All of it or nothing.
+            let _ = match earlier {
+                Some(earlier) => inherit::set_access_list(object, &earlier),
+                None => object.remove_attribute(kept),
+            };
+            return Err(errno);
+        }
         DONE
     }
 

@@ -84,11 +84,19 @@ impl Supervisor {
             empty: false,
         };
         let temporary = flags & O_TMPFILE != 0;
-        if makes_as_root(&credentials) && (temporary || !self.hands_on(caller, place)) {
+        let as_root = makes_as_root(&credentials);
+        if as_root && !temporary && !self.hands_on(caller, place) {
             return Ok(Reply::Continue);
         }
         let (parent, name) = if temporary {
-            (self.object(caller, &target)?, c".".to_owned())
+            let directory = match self.object(caller, &target) {
+                Err(_) if as_root => return Ok(Reply::Continue),
+                other => other?,
+            };
+            if as_root && !inherit::directory_hands_on(&directory.path()) {
+                return Ok(Reply::Continue);
+            }
+            (directory, c".".to_owned())
         } else {
             match self.object(caller, &target) {
                 // Nothing is made.

@@ -49,7 +49,8 @@ impl Supervisor {
     }
 }
 
-fn directory_hands_on(path: &CStr) -> bool {
+/// Whether the directory at this path of ours hands on something.
+pub(super) fn directory_hands_on(path: &CStr) -> bool {
     let mut names = [0; NAMES];
     let names = match behalf::attributes(path, true, &mut names) {
         Ok(length) => &names[..length],
@@ -61,6 +62,11 @@ fn directory_hands_on(path: &CStr) -> bool {
     };
     let has_group = || carried(path, true).is_ok_and(|of| of.mode & SET_GROUP != 0);
     has(DEFAULT) || has(super::object::OVERRIDE) && has_group()
+}
+
+/// The access list of an object, if it has one.
+pub(super) fn access_list(object: &Object) -> Option<AccessList> {
+    list(object, ACCESS)
 }
 
 /// The default list of a directory, if it has one.
@@ -117,7 +123,7 @@ pub(super) fn follow_mode(object: &Object, believed: &Override) -> Result<(), Er
     if !object.carries_attributes() {
         return Ok(());
     }
-    match list(object, ACCESS) {
+    match access_list(object) {
         Some(list) if list.mode() != believed.mode & 0o777 => {
             set_access_list(object, &list.with_mode(believed.mode))
         }
