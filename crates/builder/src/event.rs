@@ -26,6 +26,8 @@ pub enum Event {
         mode: ch_emulation::Mode,
         /// How many `RUN` instructions.
         count: usize,
+        /// Nothing was done, as in a dry run.
+        only_planned: bool,
     },
     /// The image exists.
     Grown {
@@ -65,11 +67,21 @@ impl fmt::Display for Event {
             }
             Self::Warning(text) | Self::Note(text) | Self::Workaround(text) => f.write_str(text),
             Self::Modified {
-                mode: ch_emulation::Mode::Fakeroot,
+                mode,
                 count,
-            } => write!(f, "--force: init OK & modified {count} RUN instructions"),
-            Self::Modified { mode, count } => {
-                write!(f, "--force={mode}: modified {count} RUN instructions")
+                only_planned,
+            } => {
+                let is_fakeroot = *mode == ch_emulation::Mode::Fakeroot;
+                match is_fakeroot {
+                    true => f.write_str("--force: ")?,
+                    false => write!(f, "--force={mode}: ")?,
+                }
+                f.write_str(match (only_planned, is_fakeroot) {
+                    (true, _) => "would modify",
+                    (false, true) => "init OK & modified",
+                    (false, false) => "modified",
+                })?;
+                write!(f, " {count} RUN instructions")
             }
             Self::Grown { instructions, name } => {
                 write!(f, "grown in {instructions} instructions: {name}")

@@ -124,7 +124,12 @@ impl Schedule<'_> {
     pub(super) fn tell_modified(&self) {
         let (mode, count) = (self.options.emulation, self.modified);
         if count > 0 {
-            (self.events)(Event::Modified { mode, count });
+            let only_planned = self.options.dry_run;
+            (self.events)(Event::Modified {
+                mode,
+                count,
+                only_planned,
+            });
         } else if mode == Mode::Fakeroot {
             let text = "--force specified, but nothing to do".to_owned();
             (self.events)(Event::Warning(text));
