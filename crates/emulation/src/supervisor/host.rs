@@ -1,5 +1,6 @@
-//! What is the host's: files and directories that were bound into the container. Their owners and modes are the kernel's
-//! business, as without a supervisor, and nothing is remembered of them, least of all with them: others use them, too.
+//! What is the host's: files and directories that were bound into the container. Their owners and modes are the
+//! kernel's business, as without a supervisor, and nothing is remembered of them, least of all with them: others use
+//! them, too.
 //!
 //! To the kernel the command is root of its namespace, who owns what the user owns. So the user's own files are told to
 //! be of whom the command started as, as where no supervisor is.

@@ -1,8 +1,8 @@
 //! From what a caller names to a path that means the same to us.
 //!
 //! As long as nobody has a root or mounts of its own, a caller's absolute path is ours, and a relative one is below
-//! `/proc/TID/cwd`, or below a copy of the caller's descriptor (`/proc/TID/fd/N` where there is none). Where links of `/proc` that depend on who follows them may be on the way, or
-//! somebody is apart, the path is [walked](super::walk).
+//! `/proc/TID/cwd`, or below a copy of the caller's descriptor (`/proc/TID/fd/N` where there is none). Where links of
+//! `/proc` that depend on who follows them may be on the way, or somebody is apart, the path is [walked](super::walk).
 
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;

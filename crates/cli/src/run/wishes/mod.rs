@@ -61,7 +61,8 @@ impl Wishes<'_> {
         self.options.emulation.unwrap_or(Mode::None)
     }
 
-    /// Who the supervisor is to take the command for: whom the options name, else the image if it decides, else the caller.
+    /// Who the supervisor is to take the command for: whom the options name, else the image if it decides, else the
+    /// caller.
     fn user(&self) -> String {
         let Identity { uid, gid } = self.inside;
         self.chosen_user().unwrap_or_else(|| format!("{uid}:{gid}"))
