@@ -95,7 +95,10 @@ pub fn exec(
     notice: &dyn Fn(InPlaceNotice),
 ) -> Result<Infallible, InPlaceError> {
     let host = set_up::for_ch_run(spec, root)?;
-    let (variables, path_missing) = spec.environment.assemble()?;
+    // A user of the image's own has his home there, as in a RUN.
+    let is_of_image = spec.emulation == Mode::Supervisor && spec.accounts.is_none();
+    let home = is_of_image.then(|| Users::of_root().home(&spec.user));
+    let (variables, path_missing) = spec.environment.assemble(home)?;
     if path_missing {
         notice(InPlaceNotice::PathNotSet);
     }

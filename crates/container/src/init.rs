@@ -89,6 +89,11 @@ fn live(request: &Request, root: OwnedFd, channel: &Channel) -> Result<(), SetUp
             };
             let end =
                 supervise(command, &children, channel, request.pid_namespace).map_err(failed)?;
+            if supervisor.is_some() && request.pid_namespace {
+                // The end of this process kills them, too, but closes the listener first: their calls would fail,
+                // and they could tell the image of it.
+                to_all(Signal::KILL);
+            }
             if let Some(supervisor) = supervisor {
                 for some in supervisor.remembered().chunks(MEMORIES) {
                     channel.send(&Report::Remembered(some.to_vec()));

@@ -278,3 +278,18 @@ fn a_build_in_a_build_falls_back() {
     // An overlay can't be the upper directory of another.
     built.exits(1).complains("overlay");
 }
+
+#[test]
+fn what_runs_at_the_end_of_a_command_dies_without_a_word() {
+    let env = with_base().with_default_emulation();
+    // New programs are started all the time; one that failed would say so, in the image.
+    let busy = "(while :; do /bin/true || echo failed >>/failed; done) 2>>/said &";
+    for step in 1..=12 {
+        let run = format!("RUN {busy} {busy} sleep 0.0{step:02}\n");
+        env.write(
+            "context/Dockerfile",
+            format!("FROM base\n{run}RUN cat /said; ! cat /failed 2>/dev/null\n"),
+        );
+        env.image(["build", "context"]).success().prints("");
+    }
+}

@@ -28,10 +28,16 @@ pub struct InPlaceEnvironment {
 }
 
 impl InPlaceEnvironment {
-    /// The variables, and whether `PATH` was missing. The image's root must be this process' root.
-    pub(crate) fn assemble(&self) -> Result<(Variables, bool), EnvironmentError> {
+    /// The variables, and whether `PATH` was missing. The image's root must be this process' root. Without a `home`
+    /// that is `/root`, or what there is.
+    pub(crate) fn assemble(
+        &self,
+        home: Option<OsString>,
+    ) -> Result<(Variables, bool), EnvironmentError> {
         let root_exists = Path::new("/root").is_dir();
-        let (mut variables, path_missing) = basis(&self.inherited, root_exists);
+        let usual = if root_exists { "/root" } else { "/" };
+        let home = home.unwrap_or_else(|| usual.into());
+        let (mut variables, path_missing) = basis(&self.inherited, home);
         for edit in &self.edits {
             match edit {
                 Edit::Set(assignments) => assign(&mut variables, assignments, !self.literal),
@@ -69,10 +75,9 @@ impl InPlaceEnvironment {
 }
 
 /// What was inherited, as it fits the container; and whether `PATH` was missing.
-fn basis(inherited: &Variables, root_exists: bool) -> (Variables, bool) {
+fn basis(inherited: &Variables, home: OsString) -> (Variables, bool) {
     let mut variables = inherited.clone();
-    let home = if root_exists { "/root" } else { "/" };
-    set(&mut variables, "HOME".into(), home.into());
+    set(&mut variables, "HOME".into(), home);
     let path = value(&variables, "PATH".as_ref()).cloned();
     if let Some(path) = &path {
         set(&mut variables, "PATH".into(), with_bin(path));
@@ -121,10 +126,10 @@ mod tests {
     #[test]
     fn home_is_the_containers_and_tmpdir_is_gone() {
         let inherited = variables(&[("HOME", "/home/u"), ("TMPDIR", "/x"), ("A", "1")]);
-        let (found, path_missing) = basis(&inherited, true);
+        let (found, path_missing) = basis(&inherited, "/root".into());
         assert_eq!(found, variables(&[("HOME", "/root"), ("A", "1")]));
         assert!(path_missing);
-        let (found, _) = basis(&inherited, false);
+        let (found, _) = basis(&inherited, "/".into());
         assert_eq!(found, variables(&[("HOME", "/"), ("A", "1")]));
     }
 
@@ -136,7 +141,7 @@ mod tests {
                 edits: vec![Edit::Unset(Glob::new(glob))],
                 ..InPlaceEnvironment::default()
             };
-            let (variables, _) = environment.assemble().expect("nothing is read");
+            let (variables, _) = environment.assemble(None).expect("nothing is read");
             variables
                 .into_iter()
                 .map(|(name, _)| name)
@@ -154,7 +159,7 @@ mod tests {
             ..InPlaceEnvironment::default()
         };
         let (found, _) = environment
-            .assemble()
+            .assemble(None)
             .expect("the machine has no /ch/environment");
         assert_eq!(value(&found, "A".as_ref()), Some(&OsString::from("1")));
         let without = InPlaceEnvironment {
@@ -162,7 +167,7 @@ mod tests {
             ..environment
         };
         let error = without
-            .assemble()
+            .assemble(None)
             .expect_err("neither file nor config")
             .to_string();
         assert_eq!(
