@@ -247,6 +247,13 @@ with_hints!(
     ch_storage::ResetError,
 );
 
+impl Advice for ch_emulation::UnknownMode {
+    fn advice(&self) -> Option<String> {
+        let names = ch_emulation::Mode::ALL.map(ch_emulation::Mode::name);
+        Some(format!("there are {}", names.join(", ")))
+    }
+}
+
 impl Advice for ch_oci::PlatformError {
     fn advice(&self) -> Option<String> {
         Some(self.hint().to_owned())

@@ -26,7 +26,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "NAME")]
     compression: Option<String>,
 
-    /// How much is done to make them small
+    /// How much is done to make them small: 0 to 9 for gzip, 1 to 19 for zstd; needs --compression
     #[arg(long, value_name = "N", requires = "compression")]
     compression_level: Option<i32>,
 

@@ -217,7 +217,8 @@ fn modes_are_those_of_the_builder() {
     let env = with_base().with_default_emulation();
     env.ch_run(["--force=sudo", "base", "--", "true"])
         .exits(31)
-        .complains("error: unknown root emulation mode: sudo\n");
+        .complains("error: unknown root emulation mode: sudo\n")
+        .complains("hint: there are supervisor, seccomp, fakeroot, none\n");
     env.ch_run(["--force=fakeroot", "base", "--", "true"])
         .exits(31)
         .complains("error: not yet supported: --force=fakeroot\n")
@@ -225,4 +226,28 @@ fn modes_are_those_of_the_builder() {
     env.ch_run(["-v", "--force=none", "--seccomp", "base", "--", "true"])
         .success()
         .complains("root emulation: seccomp\n");
+}
+
+#[test]
+fn home_is_that_of_the_images_user() {
+    let env = with_base().with_default_emulation();
+    let dockerfile = "FROM base\n\
+        RUN echo 'joe:x:1234:1234::/home/joe:/bin/sh' >>/etc/passwd && mkdir -p /home/joe\n\
+        USER joe\nCMD [\"/bin/sh\", \"-c\", \"echo $HOME\"]\n";
+    env.write("context/Dockerfile", dockerfile);
+    env.image(["build", "-t", "own", "context"]).success();
+    env.ch_run(["--force=supervisor", "own"])
+        .success()
+        .prints("/home/joe\n");
+    let root = [
+        "--force=supervisor",
+        "-u",
+        "0",
+        "own",
+        "--",
+        "sh",
+        "-c",
+        "echo $HOME",
+    ];
+    env.ch_run(root).success().prints("/root\n");
 }

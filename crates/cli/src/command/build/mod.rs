@@ -60,8 +60,8 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     no_force_detect: bool,
 
-    /// What to make beside or instead of an image in the storage directory: KEY=VALUE,..., with type oci, docker,
-    /// tar, dir, image or cacheonly, and dest (repeatable)
+    /// What to make instead of an image in the storage directory: KEY=VALUE,..., with type oci, docker, tar, dir,
+    /// image (which keeps that as well) or cacheonly, and dest (repeatable)
     #[arg(short, long, value_name = "SPEC")]
     output: Vec<String>,
 

@@ -12,7 +12,7 @@ use crate::binds;
 use crate::command::common::CacheMode;
 use crate::command::{Context, platform};
 use crate::environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, advised};
 
 /// Fails if a variable asks for what is yet to come.
 pub(super) fn check_variables(context: &Context) -> Result<(), Failure> {
@@ -106,7 +106,7 @@ fn emulation(
             Mode::Supervisor
         });
     };
-    Ok(name.parse::<Mode>()?)
+    name.parse::<Mode>().map_err(advised)
 }
 
 /// `--force-cmd`, which replaces the defaults of its mode.

@@ -2,6 +2,7 @@
 
 use ch_oci::Reference;
 use ch_storage::{ImageRecord, Storage};
+use ch_transfer::Event;
 use jiff::Timestamp;
 
 use crate::command::Context;
@@ -51,9 +52,13 @@ impl Outputs {
         names: &[Reference],
         context: &Context,
     ) -> Result<(), Failure> {
+        let terminal = &context.terminal;
         for wanted in &self.0 {
             if let Wanted::Output(output) = wanted {
+                let place = output.destination.to_string();
+                terminal.info(Event::ExportDestination(place).line().unwrap_or_default());
                 output.write(storage, image, names, context)?;
+                terminal.info(Event::Done.line().unwrap_or_default());
             }
         }
         Ok(())

@@ -102,13 +102,15 @@ impl Wanted {
         if let [place] = &fields[..]
             && !place.contains('=')
         {
-            let kind = if place == "-" { "tar" } else { "local" };
+            if place != "-" {
+                let hint = format!("type=dir,dest={place} or type=tar,dest={place}");
+                return Err(Failure::not_yet(format_args!("--output={place}")).with_hint(hint));
+            }
             let keys = Keys {
                 destination: Some(Destination::parse(Path::new(place))),
                 ..Keys::default()
             };
-            keys_of(kind)?;
-            return keys.into_wanted(kind, created);
+            return keys.into_wanted("tar", created);
         }
         let mut given: Vec<(String, &str)> = Vec::new();
         for field in &fields {
@@ -354,7 +356,7 @@ mod tests {
                 "type=oci,dest=x,force-compression=true",
                 "not yet supported: --output: force-compression",
             ),
-            ("out", "not yet supported: --output: type=local"),
+            ("out", "not yet supported: --output=out"),
             (
                 "type=registry,name=x",
                 "not yet supported: --output: type=registry",

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use ch_emulation::Mode;
 
-use crate::failure::Failure;
+use crate::failure::{Advice as _, Failure};
 
 mod habits;
 mod table;
@@ -279,7 +279,10 @@ fn emulation(name: &OsStr) -> Result<Mode, Failure> {
             Err(later.with_hint("use --force=supervisor"))
         }
         Ok(mode) => Ok(mode),
-        Err(error) => Err(failed(error)),
+        Err(error) => {
+            let hint = error.advice().unwrap_or_default();
+            Err(failed(error).with_hint(hint))
+        }
     }
 }
 
