@@ -22,6 +22,6 @@ pub use assemble::{AssembleError, AssembleOptions, Assembled, FormatChoice, asse
 pub use beside::Unfinished;
 pub use directory::{DirectoryError, Flattened};
 pub use event::{Event, LayerEvent, LayerLabel};
-pub use export::{ExportError, ExportOptions, Form, Naming, Target, export};
+pub use export::{ExportError, ExportOptions, Form, Naming, Target, check_destination, export};
 pub use import::{ImportError, ImportOptions, Imported, Source, import};
 pub use pull::{LayerDownloadError, PullError, PullOptions, Pulled, pull, pull_directory, restore};

@@ -490,3 +490,30 @@ fn image_keeps_its_own_ch() {
         "precious\n"
     );
 }
+
+#[test]
+fn place_of_an_output_is_looked_at_before_anything_is_built() {
+    let env = with_base();
+    env.write("context/Dockerfile", "FROM base\nRUN echo built\n");
+    env.write("full/file", "the user's");
+    for (output, message) in [
+        (
+            "type=oci,dest=none/x.tar",
+            "error: can't export to none/x.tar\n",
+        ),
+        (
+            "type=oci,tar=false,dest=full",
+            "error: can't export: exists: full\n",
+        ),
+        ("type=tar,dest=full", "error: can't export: exists: full\n"),
+        (
+            "type=dir,dest=full",
+            "error: can't flatten: full exists but does not appear to be an image\n",
+        ),
+    ] {
+        env.image(["build", "-o", output, "context"])
+            .exits(1)
+            .prints("")
+            .complains(message);
+    }
+}

@@ -1,6 +1,6 @@
 //! The file that an image becomes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +25,8 @@ pub(super) struct OutputFile {
 enum Place {
     /// A name that a new file gets, in place of one that is there.
     Name(Name),
-    /// A device or FIFO, which is written to.
-    Special(File),
+    /// A device or FIFO, which is written to. Not opened before there is something to write: a FIFO waits for a reader.
+    Special,
 }
 
 impl OutputFile {
@@ -43,13 +43,7 @@ impl OutputFile {
         let place = match found.map_err(&failed)?.map(|found| found.kind) {
             None | Some(Kind::File) => Place::Name(name),
             Some(Kind::Directory) => return Err(ExportError::Exists(path.to_owned())),
-            Some(_) => {
-                let opened = OpenOptions::new().write(true).open(path);
-                let shown = format!("{path:?}");
-                Place::Special(
-                    opened.map_err(|error| failed(SyscallError::new("open", shown, error)))?,
-                )
-            }
+            Some(_) => Place::Special,
         };
         Ok(Self {
             path: path.to_owned(),
@@ -64,11 +58,17 @@ impl OutputFile {
         storage: &Storage,
         write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), ExportError>,
     ) -> Result<(), ExportError> {
+        let failed = ExportError::place(&self.path);
         let name = match self.place {
-            Place::Special(mut file) => return write(&mut file),
+            Place::Special => {
+                let opened = OpenOptions::new().write(true).open(&self.path);
+                let shown = format!("{:?}", self.path);
+                let mut file =
+                    opened.map_err(|error| failed(SyscallError::new("open", shown, error)))?;
+                return write(&mut file);
+            }
             Place::Name(name) => name,
         };
-        let failed = ExportError::place(&self.path);
         let holder = name.holder().map_err(&failed)?;
         let made = holder.directory.make_file(NEW, self.mode);
         let mut file = made.map_err(&failed)?;

@@ -19,7 +19,7 @@ mod naming;
 mod tree;
 
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ch_layer::Compression;
 use ch_storage::{ImageRecord, Storage};
@@ -123,6 +123,23 @@ pub fn export(
             }
         }
     }
+}
+
+/// Fails if nothing of this form can be made at `path`, as far as one can tell before.
+pub fn check_destination(
+    storage: &Storage,
+    form: &Form,
+    path: &Path,
+    options: &ExportOptions,
+) -> Result<(), ExportError> {
+    match form {
+        Form::Directory => Place::find(path, storage, &options.unfinished).map(drop)?,
+        Form::OciDirectory(_) => Layout::find(path, storage, options, &|_| {}).map(drop)?,
+        Form::OciArchive(_) | Form::DockerArchive(_) | Form::Tree { .. } => {
+            OutputFile::find(path, storage, options).map(drop)?;
+        }
+    }
+    Ok(())
 }
 
 impl Form {

@@ -156,7 +156,9 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     let storage = if options.dry_run {
         context.existing_storage()?
     } else {
-        Some(context.storage()?)
+        let storage = context.storage()?;
+        outputs.check(&storage, context)?;
+        Some(storage)
     };
     let executable = Executable::current()?;
     let stop = Arc::new(Stop::new()?);

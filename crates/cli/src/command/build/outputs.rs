@@ -44,6 +44,16 @@ impl Outputs {
             .any(|it| destination(it) == Some(&Destination::StandardOutput))
     }
 
+    /// Fails if there is no place for one of them.
+    pub(super) fn check(&self, storage: &Storage, context: &Context) -> Result<(), Failure> {
+        for wanted in &self.0 {
+            if let Wanted::Output(output) = wanted {
+                output.check(storage, context)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes what is to be outside the storage directory.
     pub(super) fn write(
         &self,

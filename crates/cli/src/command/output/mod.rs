@@ -84,16 +84,18 @@ impl std::fmt::Display for Destination {
 }
 
 impl Output {
-    /// Makes it of `record`, which has these names.
-    pub(super) fn write(
-        &self,
-        storage: &Storage,
-        record: &ImageRecord,
-        names: &[Reference],
-        context: &Context,
-    ) -> Result<(), Failure> {
-        let terminal = &*context.terminal;
-        let options = ExportOptions {
+    /// Fails if there is no place for it, before anything is built.
+    pub(super) fn check(&self, storage: &Storage, context: &Context) -> Result<(), Failure> {
+        let Destination::Path(path) = &self.destination else {
+            return Ok(());
+        };
+        let options = self.options(&[], context);
+        let checked = ch_transfer::check_destination(storage, &self.form, path, &options);
+        checked.map_err(|error| failure(error, &self.destination, &context.terminal))
+    }
+
+    fn options(&self, names: &[Reference], context: &Context) -> ExportOptions {
+        ExportOptions {
             naming: Naming {
                 names: match &self.name {
                     Some(name) => vec![name.clone()],
@@ -103,7 +105,19 @@ impl Output {
             },
             mask: context.file_mode_mask,
             unfinished: context.interrupt.unfinished().clone(),
-        };
+        }
+    }
+
+    /// Makes it of `record`, which has these names.
+    pub(super) fn write(
+        &self,
+        storage: &Storage,
+        record: &ImageRecord,
+        names: &[Reference],
+        context: &Context,
+    ) -> Result<(), Failure> {
+        let terminal = &*context.terminal;
+        let options = self.options(names, context);
         let mut stream = None;
         let target = match &self.destination {
             Destination::Path(path) => Target::Path(path.clone()),
