@@ -153,7 +153,7 @@ pub(super) fn meaning(path: &[u8]) -> Result<Meaning<'_>, NameProblem> {
     match hidden {
         b"" | b"." | b".." => Err(NameProblem::Whiteout),
         _ if name == OPAQUE_MEMBER => Ok(Meaning::Opaque),
-        _ if hidden.starts_with(b".wh.") => Ok(Meaning::Ignored),
+        _ if hidden.starts_with(WHITEOUT_PREFIX) => Ok(Meaning::Ignored),
         _ => Ok(Meaning::Whiteout(hidden)),
     }
 }

@@ -6,7 +6,7 @@ use ch_transfer::Event;
 use jiff::Timestamp;
 
 use crate::command::Context;
-use crate::command::output::{Destination, Wanted};
+use crate::command::output::{Destination, Output, Wanted};
 use crate::failure::Failure;
 
 /// All `--output`, in order.
@@ -17,14 +17,8 @@ impl Outputs {
     pub(super) fn parse(texts: &[String], created: Option<Timestamp>) -> Result<Self, Failure> {
         let parse = |text: &String| Wanted::parse(text, created);
         let outputs = Self(texts.iter().map(parse).collect::<Result<_, _>>()?);
-        for (at, wanted) in outputs.0.iter().enumerate() {
-            let Some(destination) = destination(wanted) else {
-                continue;
-            };
-            if outputs.0[..at]
-                .iter()
-                .any(|it| self::destination(it) == Some(destination))
-            {
+        for (at, destination) in outputs.destinations().enumerate() {
+            if outputs.destinations().take(at).any(|it| it == destination) {
                 let message = format_args!("--output: two of them go to {destination}");
                 return Err(Failure::new(message));
             }
@@ -39,19 +33,14 @@ impl Outputs {
 
     /// Whether standard output is for one of them.
     pub(super) fn take_standard_output(&self) -> bool {
-        self.0
-            .iter()
-            .any(|it| destination(it) == Some(&Destination::StandardOutput))
+        self.destinations()
+            .any(|it| *it == Destination::StandardOutput)
     }
 
     /// Fails if there is no place for one of them.
     pub(super) fn check(&self, storage: &Storage, context: &Context) -> Result<(), Failure> {
-        for wanted in &self.0 {
-            if let Wanted::Output(output) = wanted {
-                output.check(storage, context)?;
-            }
-        }
-        Ok(())
+        self.outside()
+            .try_for_each(|output| output.check(storage, context))
     }
 
     /// Makes what is to be outside the storage directory.
@@ -63,22 +52,24 @@ impl Outputs {
         context: &Context,
     ) -> Result<(), Failure> {
         let terminal = &context.terminal;
-        for wanted in &self.0 {
-            if let Wanted::Output(output) = wanted {
-                let place = output.destination.to_string();
-                terminal.info(Event::ExportDestination(place).line().unwrap_or_default());
-                output.write(storage, image, names, context)?;
-                terminal.info(Event::Done.line().unwrap_or_default());
-            }
+        for output in self.outside() {
+            let place = output.destination.to_string();
+            terminal.info(Event::ExportDestination(place).line().unwrap_or_default());
+            output.write(storage, image, names, context)?;
+            terminal.info(Event::Done.line().unwrap_or_default());
         }
         Ok(())
     }
-}
 
-/// Where it goes, if that is outside the storage directory.
-fn destination(wanted: &Wanted) -> Option<&Destination> {
-    match wanted {
-        Wanted::Output(output) => Some(&output.destination),
-        Wanted::Image | Wanted::CacheOnly => None,
+    /// Those that go outside the storage directory.
+    fn outside(&self) -> impl Iterator<Item = &Output> {
+        self.0.iter().filter_map(|wanted| match wanted {
+            Wanted::Output(output) => Some(&**output),
+            Wanted::Image | Wanted::CacheOnly => None,
+        })
+    }
+
+    fn destinations(&self) -> impl Iterator<Item = &Destination> {
+        self.outside().map(|output| &output.destination)
     }
 }
