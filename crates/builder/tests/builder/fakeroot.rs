@@ -17,12 +17,15 @@ pub(crate) const CASES: &[Case] = &[
 
 /// An image that says it is Debian, with an `apt-get` that installs a `fakeroot`.
 const DEBIAN: &str = "FROM base AS debian
-COPY --chmod=755 apt-get fakeroot.new /bin/
+COPY --chmod=755 apt-get apt-config fakeroot.new /bin/
 RUN echo 12.5 > /etc/debian_version
 ";
 const APT_GET: &str = "#!/bin/sh
 echo apt-get $*
 [ $1 != install ] || { test ! -e /broken && mv /bin/fakeroot.new /bin/fakeroot; }
+";
+/// What is in a pipeline is in the image: complaints of two shells at once may mix within a line.
+const APT_CONFIG: &str = "#!/bin/sh
 ";
 const FAKEROOT: &str = "#!/bin/sh
 echo faked
@@ -41,6 +44,7 @@ fn force(fixture: &Fixture) -> Options {
 
 fn write_programs(fixture: &Fixture) {
     fixture.write("apt-get", APT_GET);
+    fixture.write("apt-config", APT_CONFIG);
     fixture.write("fakeroot.new", FAKEROOT);
 }
 
