@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::{env, fs};
 
 use crate::failure::Failure;
 
@@ -22,6 +24,8 @@ pub(crate) const CH_IMAGE_FORCE: &str = "CH_IMAGE_FORCE";
 pub(crate) const CH_IMAGE_SYNC: &str = "CH_IMAGE_SYNC";
 /// For tests: pretends another boot of the machine.
 pub(crate) const CH_IMAGE_TEST_BOOT_ID: &str = "CH_IMAGE_TEST_BOOT_ID";
+/// Set by completion scripts: the name of the shell that asks.
+pub(crate) const CH_IMAGE_COMPLETE: &str = "CH_IMAGE_COMPLETE";
 /// File to which messages are appended instead of standard error.
 pub(crate) const CH_LOG_FILE: &str = "CH_LOG_FILE";
 /// Set, even empty: every line of the log starts with process id and local time.
@@ -156,7 +160,7 @@ pub(crate) struct Environment {
 impl Environment {
     /// What this process was started with.
     pub(crate) fn of_process() -> Self {
-        std::env::vars_os().collect()
+        env::vars_os().collect()
     }
 
     /// The value of `name`, unless it is unset or empty.
@@ -180,6 +184,17 @@ impl Environment {
     /// The value of `name` as a path.
     pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
         self.get(name).map(PathBuf::from)
+    }
+
+    /// The program `name`, as a shell would find it.
+    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
+        let is_program = |path: &PathBuf| {
+            fs::metadata(path)
+                .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+        };
+        env::split_paths(self.get(PATH)?)
+            .map(|directory| directory.join(name))
+            .find(is_program)
     }
 
     /// Whether `name` is set, even to nothing.

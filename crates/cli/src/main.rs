@@ -5,6 +5,7 @@
 
 mod binds;
 mod command;
+mod completion;
 mod environment;
 mod failure;
 mod interrupt;

@@ -11,7 +11,7 @@ use ch_linux::signal;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::terminal::{Settings, Terminal};
-use crate::{command, run};
+use crate::{command, completion, run};
 
 /// The names the executable answers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,15 @@ impl Program {
             _ => Self::Image,
         }
     }
+
+    /// The program's command line, for completion.
+    fn command(self, environment: &Environment) -> clap::Command {
+        match self {
+            Self::Image => command::command_line_of_image(environment),
+            Self::Run => run::command_line(),
+            Self::Convert => clap::Command::new("ch-convert"),
+        }
+    }
 }
 
 /// What is taken away from the modes of files that the programs make for themselves. A stricter one of the caller would
@@ -45,6 +54,11 @@ pub(crate) fn main() -> ExitCode {
     let environment = Environment::of_process();
     let inherited_mask = set_file_mode_mask(FILE_MODE_MASK);
     signal::keep_ended_children();
+    if let Some(status) =
+        completion::answer(&arguments, || program.command(&environment), &environment)
+    {
+        return status;
+    }
     match program {
         Program::Image => command::main(&arguments, environment, inherited_mask),
         Program::Run => run::main(&arguments, environment, inherited_mask),

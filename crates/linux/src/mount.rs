@@ -276,6 +276,8 @@ pub struct Listed {
     pub device: u64,
     /// Where it is, with blanks and the like as `\040`.
     pub place: String,
+    /// The type of its file system, such as `ext4`.
+    pub kind: String,
 }
 
 /// The mounts that this process can reach: `/proc/self/mountinfo`.
@@ -295,11 +297,13 @@ fn listed(line: &str) -> Option<Listed> {
     let (major, minor) = fields.next()?.split_once(':')?;
     let (major, minor): (u64, u64) = (major.parse().ok()?, minor.parse().ok()?);
     let place = fields.nth(1)?.to_owned();
+    let kind = fields.skip_while(|field| *field != "-").nth(1)?.to_owned();
     Some(Listed {
         number,
         parent,
         device: major << 32 | minor,
         place,
+        kind,
     })
 }
 
@@ -336,6 +340,7 @@ mod tests {
             parent: 35,
             device: 98 << 32 | 1,
             place: r"/mnt\040b".to_owned(),
+            kind: "ext3".to_owned(),
         };
         assert_eq!(listed(line), Some(expected));
         assert_eq!(listed("36 35"), None);

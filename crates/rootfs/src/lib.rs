@@ -41,6 +41,7 @@ pub use content::{ContentError, LayerContent, StackContent};
 pub use flat::{FlattenError, Flattened, flatten, furnish};
 pub use mount_points::{MountPoints, PlaceKind};
 pub use mounter::{MOUNTER, MountError, Mounter, SpawnError};
+pub use probe::probe;
 pub use read::read_file;
 pub use shape::{is_unlike_an_image, missing_directories};
 pub use stack::StackError;

@@ -17,12 +17,18 @@ pub(crate) fn ensure(storage: &Storage, mounter: &Mounter) -> Result<(), Prepare
     if storage.is_probed()? {
         return Ok(());
     }
-    let draft = storage.draft()?;
-    if let Some(fault) = try_overlay(&draft, mounter)? {
-        return Err(PrepareError::Unsuitable(fault));
-    }
+    probe(storage, mounter)?;
     storage.note_probed()?;
     Ok(())
+}
+
+/// Tries an overlay on `storage`, whatever was seen before. Nothing is left of it.
+pub fn probe(storage: &Storage, mounter: &Mounter) -> Result<(), PrepareError> {
+    let draft = storage.draft()?;
+    match try_overlay(&draft, mounter)? {
+        Some(fault) => Err(PrepareError::Unsuitable(fault)),
+        None => Ok(()),
+    }
 }
 
 /// Mounts, changes and looks; what does not work is returned.

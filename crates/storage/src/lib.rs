@@ -58,6 +58,7 @@ mod storage;
 mod sweep;
 mod time;
 mod trash;
+mod trial;
 
 #[cfg(test)]
 mod tests;
@@ -74,9 +75,10 @@ pub use layers::{
 };
 pub use lease::{Lease, LeaseError};
 pub use once::{Key, KeyLock};
-pub use opening::{OpenError, ResetError};
+pub use opening::{OpenError, ResetError, is_ours};
 pub use options::{Holders, Notice, Notify, Options};
 pub use sealed::Damage;
 pub use space::{NoSpace, is_no_space};
 pub use states::{NotAStateId, StateError, StateId, StateRecord, States};
 pub use storage::Storage;
+pub use trial::Trial;

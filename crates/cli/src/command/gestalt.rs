@@ -1,12 +1,8 @@
 //! `ch-image gestalt`: what this program and machine are like, for scripts.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::{env, fs};
-
 use clap::{Args, ValueEnum};
 
 use super::{Context, Done, storage_path};
-use crate::environment::PATH;
 use crate::failure::Failure;
 use crate::terminal::Kind;
 
@@ -53,14 +49,7 @@ pub(super) fn run(arguments: &GestaltArgs, context: &Context) -> Done {
 
 /// Whether Graphviz could draw the build cache.
 fn graphviz(context: &Context) -> Done {
-    let path = context.environment.get(PATH).unwrap_or_default();
-    let found = env::split_paths(path)
-        .map(|directory| directory.join("dot"))
-        .any(|program| {
-            fs::metadata(program)
-                .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
-        });
-    if found {
+    if context.environment.program("dot").is_some() {
         return Ok(());
     }
     Err(Failure::new(

@@ -6,9 +6,11 @@
 mod build;
 mod command_line;
 mod common;
+mod completion;
 mod context;
 mod delete;
 mod dependencies;
+mod doctor;
 mod export;
 mod gestalt;
 mod import;
@@ -17,6 +19,7 @@ mod list;
 mod location;
 mod output;
 mod platform;
+mod probe;
 mod pull;
 mod registry;
 mod reset;
@@ -24,8 +27,9 @@ mod storage_path;
 mod transfer;
 mod usage;
 
-pub(crate) use dependencies::PROBE;
+pub(crate) use command_line::command as command_line_of_image;
 pub(crate) use location::storage_location;
+pub(crate) use probe::PROBE;
 
 use std::ffi::OsString;
 use std::panic;
@@ -113,7 +117,9 @@ fn run(request: Request, environment: Environment, file_mode_mask: u32) -> ExitC
 fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failure> {
     let done = match command {
         Command::Dependencies => return dependencies::run(context),
+        Command::Doctor(arguments) => return doctor::run(&arguments, context),
         Command::Build(arguments) => build::run(&arguments, context),
+        Command::Completion(arguments) => completion::run(&arguments, context),
         Command::Delete(arguments) => delete::run(&arguments, context),
         Command::Export(arguments) => export::run(&arguments, context),
         Command::Gestalt(arguments) => gestalt::run(&arguments, context),

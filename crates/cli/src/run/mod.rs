@@ -30,6 +30,7 @@ use crate::environment::{self, Environment};
 use crate::failure::{Failure, advised};
 use crate::terminal::{ProgressMode, Settings, Terminal, Verbosity, WhenColour};
 use image::Image;
+pub(crate) use options::command_line;
 use options::{FAILED, Options, Request};
 use wishes::Wishes;
 

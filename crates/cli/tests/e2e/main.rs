@@ -6,6 +6,8 @@
 )]
 
 mod build;
+mod completion;
+mod doctor;
 mod export;
 mod images;
 mod kills;

@@ -85,6 +85,7 @@ mod tests {
             parent,
             device: 0,
             place: String::new(),
+            kind: String::new(),
         };
         let table = [
             listed(1, 0),

@@ -1,5 +1,7 @@
 //! The entries of the storage directory, and how they come to be.
 
+use std::ffi::OsStr;
+
 use ch_linux::SyscallError;
 use ch_linux::sync;
 use ch_linux::tree::Directory;
@@ -49,6 +51,12 @@ pub(crate) const EMPTY_INDEX: &[u8] = b"{\n  \"schemaVersion\": 2,\n  \"manifest
 
 /// In `tmp/`: beginning of the names of files that [`place`] writes.
 const NEW_PREFIX: &str = "new-";
+
+/// Whether something of that name belongs into the storage directory itself.
+pub fn is_ours(name: &OsStr) -> bool {
+    name.to_str()
+        .is_some_and(|name| is_file_of_ours(name) || is_directory_of_ours(name))
+}
 
 /// Whether a file of that name belongs into the storage directory itself.
 pub(super) fn is_file_of_ours(name: &str) -> bool {

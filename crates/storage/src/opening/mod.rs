@@ -20,6 +20,7 @@ use ch_linux::tree::Directory;
 
 pub use error::{OpenError, ResetError};
 pub(crate) use exclusion::DirectoryLock;
+pub use layout::is_ours;
 pub(crate) use layout::names;
 pub(crate) use reset::reset;
 

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::common::Common;
-use super::{build, delete, export, gestalt, import, later, list, pull, usage};
+use super::{build, completion, delete, doctor, export, gestalt, import, later, list, pull, usage};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 
@@ -40,12 +40,16 @@ struct Cli {
 enum Subcommands {
     /// Build an image from a Dockerfile
     Build(Options<build::BuildArgs>),
+    /// Print a completion script for a shell
+    Completion(Options<completion::CompletionArgs>),
     /// List images, or print details of one
     #[command(alias = "images")]
     List(Options<list::ListArgs>),
     /// Delete images
     #[command(alias = "rmi")]
     Delete(Options<delete::DeleteArgs>),
+    /// Find out what this machine allows, and what could be better
+    Doctor(Options<doctor::DoctorArgs>),
     /// Write an image to a file or directory
     #[command(alias = "save")]
     Export(Options<export::ExportArgs>),
@@ -70,10 +74,6 @@ enum LaterCommand {
     /// Look after the build cache (not yet supported)
     #[command(alias = "cache")]
     BuildCache(Anything),
-    /// Print a completion script for a shell (not yet supported)
-    Completion(Anything),
-    /// Find out what the machine allows (not yet supported)
-    Doctor(Anything),
     /// Copy libraries of the host into an image (not yet supported)
     Fromhost(Anything),
     /// Print how an image came to be (not yet supported)
@@ -103,8 +103,6 @@ impl LaterCommand {
     /// Whether help is among the arguments, of which nothing else is understood.
     fn asks_for_help(&self) -> bool {
         let (Self::BuildCache(all)
-        | Self::Completion(all)
-        | Self::Doctor(all)
         | Self::Fromhost(all)
         | Self::History(all)
         | Self::Inspect(all)
@@ -148,8 +146,12 @@ struct Anything {
 pub(crate) enum Command {
     /// `build`.
     Build(build::BuildArgs),
+    /// `completion`.
+    Completion(completion::CompletionArgs),
     /// `delete`.
     Delete(delete::DeleteArgs),
+    /// `doctor`.
+    Doctor(doctor::DoctorArgs),
     /// `export`.
     Export(export::ExportArgs),
     /// `gestalt`.
@@ -269,7 +271,9 @@ impl Subcommands {
     fn split(self, name: &str, before: Common) -> (Command, Common) {
         let (command, after) = match self {
             Self::Build(Options { own, common }) => (Command::Build(own), common),
+            Self::Completion(Options { own, common }) => (Command::Completion(own), common),
             Self::Delete(Options { own, common }) => (Command::Delete(own), common),
+            Self::Doctor(Options { own, common }) => (Command::Doctor(own), common),
             Self::Export(Options { own, common }) => (Command::Export(own), common),
             Self::Gestalt(Options { own, common }) => (Command::Gestalt(own), common),
             Self::Import(Options { own, common }) => (Command::Import(own), common),
@@ -287,7 +291,7 @@ impl Subcommands {
 }
 
 /// The whole command line as clap sees it.
-pub(super) fn command(environment: &Environment) -> clap::Command {
+pub(crate) fn command(environment: &Environment) -> clap::Command {
     let command = later::add_to(Cli::command());
     let columns = environment
         .text(environment::COLUMNS)

@@ -9,6 +9,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
 use ch_emulation::Mode;
+use clap::{Arg, ArgAction, Command};
 
 use crate::failure::{Advice as _, Failure};
 
@@ -330,6 +331,44 @@ pub(super) fn help() -> String {
         text.push_str(&format!("  {name:<28}  {}\n", option.help));
     }
     text
+}
+
+/// The command line as clap sees it, for completion and the manual page.
+pub(crate) fn command_line() -> Command {
+    let options = OPTIONS.iter().filter(|option| option.id != Id::Later);
+    let options = options.map(|option| {
+        let argument = Arg::new(option.long)
+            .long(option.long)
+            .short(option.short)
+            .help(option.help);
+        match option.takes {
+            Takes::Nothing => argument.action(ArgAction::SetTrue),
+            Takes::Optional => argument
+                .value_name(option.value)
+                .num_args(0..=1)
+                .require_equals(true),
+            Takes::Required => argument.value_name(option.value),
+        }
+    });
+    Command::new("ch-run")
+        .about("Run a command in a container image, as an ordinary user")
+        .disable_help_flag(true)
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_version_flag(true)
+        .args(options)
+        .arg(
+            Arg::new("image")
+                .value_name("IMAGE")
+                .required(true)
+                .help("name of an image, or directory"),
+        )
+        .arg(
+            Arg::new("command")
+                .value_name("COMMAND")
+                .trailing_var_arg(true)
+                .num_args(0..)
+                .help("what to run, with its arguments; by default what the image says"),
+        )
 }
 
 /// The usage line.
