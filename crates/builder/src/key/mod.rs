@@ -11,7 +11,7 @@
 //! | `COPY` | destination, numbers of `--chown`, `--chmod`, and of each object: path, kind, mode, link target, `user.*` attributes, content | mtime, inode, names of owners |
 //! | `WORKDIR` | result, and the numbers of who would own it | |
 //! | `USER`, `SHELL` | result | |
-//! | `LABEL`, `CMD`, `ENTRYPOINT`, `EXPOSE`, `VOLUME`, `STOPSIGNAL`, `MAINTAINER` | nothing: the configuration is computed anew on every build | everything |
+//! | `LABEL`, `CMD`, `ENTRYPOINT`, `EXPOSE`, `VOLUME`, `STOPSIGNAL`, `HEALTHCHECK`, `MAINTAINER` | nothing: the configuration is computed anew on every build | everything |
 
 mod hash;
 

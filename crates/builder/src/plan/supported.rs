@@ -30,7 +30,6 @@ pub(super) fn check(file: &File, stage: &Stage) -> Result<(), BuildError> {
 fn unsupported(command: &Command) -> Option<String> {
     match command {
         Command::Add(_) => Some("ADD".to_owned()),
-        Command::Healthcheck(_) => Some("HEALTHCHECK".to_owned()),
         Command::OnBuild(_) => Some("ONBUILD".to_owned()),
         Command::Rsync(_) => Some("RSYNC".to_owned()),
         Command::Copy(copy) => copy_option(copy).map(|what| format!("COPY {what}")),
@@ -40,6 +39,7 @@ fn unsupported(command: &Command) -> Option<String> {
         | Command::Entrypoint(_)
         | Command::Env(_)
         | Command::Expose(_)
+        | Command::Healthcheck(_)
         | Command::Label(_)
         | Command::Maintainer(_)
         | Command::Shell(_)

@@ -4,7 +4,7 @@
 //! Those that a later `RUN` or `COPY` can notice are links of the chain of states; the others are
 //! computed anew on every build.
 
-use ch_dockerfile::ast::{Command, Definition, Form, Pair};
+use ch_dockerfile::ast::{Command, Definition, Form, Healthcheck, HealthcheckTest, Pair};
 use ch_storage::StateId;
 
 use crate::Options;
@@ -13,7 +13,7 @@ use crate::key::KeyHash;
 use crate::plan;
 use crate::scope::Scope;
 use crate::stage::{Stage, Words};
-use crate::step::{port, signal};
+use crate::step::{healthcheck, port, signal};
 
 /// What an instruction leaves behind beside the new configuration.
 #[derive(Debug)]
@@ -45,6 +45,7 @@ pub(crate) fn apply(
         Command::Volume(list) => volume(list.iter().map(|w| w.text.as_str()), words, stage)?,
         Command::Cmd(form) => cmd(form, stage),
         Command::Entrypoint(form) => entrypoint(form, stage),
+        Command::Healthcheck(check) => health(check, stage),
         Command::StopSignal(word) => stop_signal(words.expand(&word.text)?, stage)?,
         Command::Maintainer(word) => maintainer(&word.text, stage),
         _ => return Ok(None),
@@ -214,6 +215,25 @@ fn entrypoint(form: &Form, stage: &mut Stage) -> Applied {
         stage.config.config.cmd = None;
     }
     unnoticed(history)
+}
+
+fn health(check: &Healthcheck, stage: &mut Stage) -> Applied {
+    let test = match &check.test {
+        HealthcheckTest::None => vec!["NONE".to_owned()],
+        // The shell is chosen when the image runs.
+        HealthcheckTest::Command(Form::Shell(text)) => {
+            vec!["CMD-SHELL".to_owned(), text.text.clone()]
+        }
+        HealthcheckTest::Command(form @ Form::Exec(_)) => {
+            let mut test = vec!["CMD".to_owned()];
+            test.extend(argument_vector(form, stage));
+            test
+        }
+    };
+    let member = healthcheck::member(check, &test);
+    let members = &mut stage.config.config.rest;
+    members.insert("Healthcheck".to_owned(), member);
+    unnoticed(healthcheck::history(check, &test))
 }
 
 fn argument_vector(form: &Form, stage: &Stage) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! The instructions, one file per kind of effect.
 
 pub(crate) mod copy;
+mod healthcheck;
 pub(crate) mod metadata;
 pub(crate) mod owner;
 pub(crate) mod port;

@@ -164,6 +164,26 @@ fn configuration(fixture: &Fixture) {
         Some(r#"CMD ["/bin/sh" "-c" "echo $HOME"]"#)
     );
 
+    let health = |line: &str| {
+        let config = fixture
+            .build(&format!("FROM base\n{line}\n"))
+            .good()
+            .config();
+        let said = config.history[0].created_by.clone().unwrap();
+        let member = config.config.rest.get("Healthcheck");
+        (member.unwrap().to_string(), said)
+    };
+    let line = "HEALTHCHECK --interval=5s --timeout=1m30s --retries=3 CMD curl $x";
+    let (member, said) = health(line);
+    let expected = r#"{"Test":["CMD-SHELL","curl $x"],"Interval":5000000000,"Timeout":90000000000,"Retries":3}"#;
+    assert_eq!(member, expected, "V-O10");
+    let expected = "HEALTHCHECK {Test:[CMD-SHELL curl $x] Interval:5s Timeout:1m30s StartPeriod:0s StartInterval:0s Retries:3}";
+    assert_eq!(said, expected, "V-O10");
+    let (member, _) = health("HEALTHCHECK CMD [\"a\", \"b c\"]");
+    assert_eq!(member, r#"{"Test":["CMD","a","b c"]}"#);
+    let (member, _) = health("HEALTHCHECK NONE");
+    assert_eq!(member, r#"{"Test":["NONE"]}"#);
+
     let outcome = fixture.build("FROM built\nENTRYPOINT [\"b\"]\n").good();
     assert_eq!(outcome.config().config.cmd, None, "V-O1");
     let outcome = fixture

@@ -71,7 +71,6 @@ fn automatic_arguments(fixture: &Fixture) {
 fn unsupported(fixture: &Fixture) {
     let table = [
         ("ADD x /", "ADD"),
-        ("HEALTHCHECK CMD true", "HEALTHCHECK"),
         ("ONBUILD RUN true", "ONBUILD"),
         ("COPY --link x /", "COPY --link"),
         ("COPY <<EOF /x\nEOF", "COPY of a here-document"),
