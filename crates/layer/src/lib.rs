@@ -21,7 +21,9 @@ mod walk;
 
 pub use compress::{Compressed, Compression, NoCompression, compress};
 pub use files::FileArchive;
-pub use pack::{Content, PackError, PackOptions, Packed, pack_layer, pack_plain, pack_tree};
+pub use pack::{
+    Content, Ownership, PackError, PackOptions, Packed, pack_layer, pack_plain, pack_tree,
+};
 pub use settle::{SettleError, settle};
 pub use stack::{Found, Stack, is_opaque, is_whiteout};
 pub use stream::FormatError;

@@ -49,6 +49,12 @@ impl Attributes {
         }
     }
 
+    /// The same without what privileges come from.
+    pub(super) fn without_security(mut self) -> Self {
+        self.0.retain(|name, _| !name.starts_with(b"security."));
+        self
+    }
+
     pub(super) fn into_list(self) -> Vec<(Vec<u8>, Vec<u8>)> {
         self.0.into_iter().collect()
     }

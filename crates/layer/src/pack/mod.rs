@@ -38,6 +38,19 @@ pub struct Content<'a> {
 pub struct PackOptions {
     /// No member is younger, in seconds since 1970: `SOURCE_DATE_EPOCH` with `rewrite-timestamp`.
     pub latest: Option<i64>,
+    /// Whose the members are.
+    pub ownership: Ownership,
+}
+
+/// Whose the members of an archive are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ownership {
+    /// Whose the image believes them to be.
+    #[default]
+    Faithful,
+    /// All of them root's, without set-ID bits, devices and `security.*`: what an image is that needs no privileges
+    /// to be unpacked.
+    Root,
 }
 
 /// Why a tree could not be read whole, or its archive not written.
@@ -83,6 +96,8 @@ impl PackError {
 pub struct Packed {
     /// Sockets, which no archive can hold.
     pub sockets: u64,
+    /// Devices that were not wanted.
+    pub devices: u64,
 }
 
 /// Writes one layer to `output` as a registry would have it; `root` is what it says of `/`, if anything.

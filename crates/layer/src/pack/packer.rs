@@ -12,7 +12,7 @@ use ch_ownership::{OVERRIDE_STAT, Override, Owner, Owners};
 
 use super::attributes::Attributes;
 use super::content::Copier;
-use super::{PackError, PackOptions, Packed};
+use super::{Ownership, PackError, PackOptions, Packed};
 use crate::tar::{self, Member, Writer};
 use crate::unpack::{OPAQUE_MEMBER, RootAttributes, WHITEOUT_PREFIX};
 use crate::walk::{Met, Seen, Walk};
@@ -31,6 +31,7 @@ pub(super) struct Packer<'a, W> {
     /// What lies beside the layers, as the walk counts them; none for a plain tree.
     owners: &'a [&'a Owners],
     latest: Option<i64>,
+    ownership: Ownership,
     caller: Identity,
     writer: Writer<W>,
     /// First names of files with several: by layer, file system and inode.
@@ -50,6 +51,7 @@ impl<'a, W: Write> Packer<'a, W> {
             form,
             owners,
             latest: options.latest,
+            ownership: options.ownership,
             caller: Identity::current(),
             writer: Writer::new(output),
             names: HashMap::new(),
@@ -186,6 +188,9 @@ impl<'a, W: Write> Packer<'a, W> {
             _ => {}
         }
         let mut member = self.describe(seen, None, Attributes::default());
+        if self.is_left_out(&member) {
+            return Ok(());
+        }
         if seen.status.kind == Kind::Symlink {
             let target = file::read_link_at(seen.directory, name).map_err(failed)?;
             member.kind = tar::Kind::Symlink(target.as_os_str().as_bytes().to_vec());
@@ -197,6 +202,9 @@ impl<'a, W: Write> Packer<'a, W> {
     /// A regular file, or what an override says it is.
     fn file(&mut self, seen: &Seen<'_>, file: OwnedFd) -> Result<(), PackError> {
         let mut member = self.describe_open(seen, &file)?;
+        if self.is_left_out(&member) {
+            return Ok(());
+        }
         if self.is_another_name(&mut member, seen) || member.kind != tar::Kind::File {
             return self.write(&member);
         }
@@ -204,6 +212,14 @@ impl<'a, W: Write> Packer<'a, W> {
         self.write(&member)?;
         self.copier
             .copy(file, seen.status, seen.path, &mut self.writer)
+    }
+
+    /// Whether the member is a device that is not wanted; counts those.
+    fn is_left_out(&mut self, member: &Member) -> bool {
+        let is_device = matches!(member.kind, tar::Kind::Character(_) | tar::Kind::Block(_));
+        let left_out = is_device && self.ownership == Ownership::Root;
+        self.packed.devices += u64::from(left_out);
+        left_out
     }
 
     fn write(&mut self, member: &Member) -> Result<(), PackError> {
@@ -295,6 +311,10 @@ impl<'a, W: Write> Packer<'a, W> {
         modified: Time,
         attributes: Attributes,
     ) -> Member {
+        let (believed, attributes) = match self.ownership {
+            Ownership::Faithful => (believed, attributes),
+            Ownership::Root => (roots(believed), attributes.without_security()),
+        };
         Member {
             offset: 0,
             path: path.as_os_str().as_bytes().to_vec(),
@@ -336,5 +356,15 @@ impl<'a, W: Write> Packer<'a, W> {
             });
         }
         Ok(())
+    }
+}
+
+/// The same as root's, with no more than the permission bits and the sticky bit.
+fn roots(believed: Override) -> Override {
+    Override {
+        uid: 0,
+        gid: 0,
+        mode: believed.mode & 0o1777,
+        ..believed
     }
 }

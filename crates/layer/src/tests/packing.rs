@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use super::archive::{Archive, Entry, directory, entry, file, hard_link, symlink};
 use super::{Layer, full_text, list, unindent};
 use crate::unpack::RootAttributes;
-use crate::{Content, PackError, PackOptions, Packed, pack_layer, pack_tree};
+use crate::{Content, Ownership, PackError, PackOptions, Packed, pack_layer, pack_tree};
 
 /// A layer of these members, and what it says of its root.
 fn layer(entries: impl IntoIterator<Item = Entry>) -> (Layer, Option<RootAttributes>) {
@@ -304,10 +304,40 @@ fn v_pack_layers_become_these_archives() {
 #[test]
 fn v_pack_6_no_member_is_younger_than_asked_for() {
     let (made, root) = layer([file("new", "").time(900), file("old", "").time(100)]);
-    let options = PackOptions { latest: Some(500) };
+    let options = PackOptions {
+        latest: Some(500),
+        ..PackOptions::default()
+    };
     let (archive, _) = pack_with(&made, root.as_ref(), &options).unwrap();
     let expected = "new 0 644 0:0 @500 0\nold 0 644 0:0 @100 0\n";
     assert_eq!(listing(&archive), expected);
+}
+
+#[test]
+fn everything_is_roots_where_that_is_asked_for() {
+    let capability = "SCHILY.xattr.security.capability";
+    let (made, root) = layer([
+        directory("./").mode(0o2755).owner(3, 4),
+        entry('4', "disk").device(7, 9).owner(0, 6),
+        file("f", "x").mode(0o6755).owner(1, 2).pax(
+            capability,
+            b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        ),
+        hard_link("g", "f").mode(0o6755).owner(1, 2),
+        entry('3', "null").device(1, 3),
+        entry('6', "pipe").owner(5, 5),
+        symlink("s", "f").owner(7, 8),
+        directory("tmp").mode(0o1777).owner(9, 9),
+    ]);
+    let options = PackOptions {
+        ownership: Ownership::Root,
+        ..PackOptions::default()
+    };
+    let (archive, packed) = pack_with(&made, root.as_ref(), &options).unwrap();
+    let expected = "./ 5 755 0:0 @0 0\nf 0 755 0:0 @0 1 \"x\"\ng 1 755 0:0 @0 0 -> f\n\
+                    pipe 6 644 0:0 @0 0\ns 2 777 0:0 @0 0 -> f\ntmp/ 5 1777 0:0 @0 0\n";
+    assert_eq!(listing(&archive), expected);
+    assert_eq!(packed.devices, 2);
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Tree<'_> {
         let root = meta::packed_root(&stack.root);
         let options = PackOptions {
             latest: self.latest,
+            ..PackOptions::default()
         };
         let fill = |archive: &mut dyn Write| pack_tree(&contents, &root, &options, archive);
         let packed = compress(compression, output, fill);
