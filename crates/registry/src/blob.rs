@@ -11,7 +11,7 @@ use ureq::BodyReader;
 use ureq::http::header;
 
 use crate::FetchError;
-use crate::client::{Call, Client};
+use crate::client::{Address, Call, Client};
 use crate::error::Received;
 use crate::http::{Answer, may_pass};
 use crate::retry::Attempts;
@@ -252,11 +252,10 @@ fn request(
     descriptor: &Descriptor,
     resume: Option<(u64, Option<String>)>,
 ) -> Result<Answer, FetchError> {
-    let path = format!("blobs/{}", descriptor.digest);
     let call = Call {
-        path,
-        accept: None,
+        address: Address::Repository(format!("blobs/{}", descriptor.digest)),
         resume: resume.clone(),
+        ..Call::default()
     };
     let answer = client.call(reference, &call)?;
     if is_good(&answer) {

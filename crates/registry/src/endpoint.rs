@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ch_oci::RemoteReference;
+use ureq::http::Uri;
 
 use crate::{FetchError, Options};
 
@@ -24,6 +25,11 @@ impl Endpoint {
     /// Host and port as messages and `certs.d` name them.
     pub(crate) fn host_and_port(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    /// Its address, if there can be such a one.
+    pub(crate) fn uri(&self) -> Option<Uri> {
+        format!("{self}/").parse().ok()
     }
 
     /// Whether a password may be sent there.

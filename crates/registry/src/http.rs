@@ -11,6 +11,7 @@ use ureq::{Agent, Body};
 
 use crate::endpoint::is_loopback;
 use crate::secret::Secret;
+use crate::upload::Piece;
 use crate::{FetchError, Options, Proxy, trust};
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -19,27 +20,66 @@ const HEADER_BYTES: usize = 64 * 1024;
 const ERROR_BODY_BYTES: u64 = 64 * 1024;
 const CONNECTIONS_PER_HOST: usize = 8;
 
+/// Bodies from so many bytes on are sent when the server says that it wants them: what it refuses need not be sent.
+const ASK_FIRST: u64 = 1 << 20;
+
 /// A request that can be made again.
 #[derive(Clone, Default)]
-pub(crate) struct Request {
-    /// `GET` unless there is a form.
+pub(crate) struct Request<'b> {
+    pub(crate) method: Method,
     pub(crate) url: Uri,
     pub(crate) accept: Option<&'static str>,
     pub(crate) authorization: Option<Secret>,
     /// Offset to begin at, and the entity tag for which that is meant.
     pub(crate) resume: Option<(u64, Option<String>)>,
-    /// Body of a `POST`; it may hold secrets.
-    pub(crate) form: Option<Secret>,
+    pub(crate) body: Payload<'b>,
 }
 
-impl Request {
-    pub(crate) fn method(&self) -> &'static str {
-        if self.form.is_some() { "POST" } else { "GET" }
+/// What a request does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Method {
+    #[default]
+    Get,
+    Head,
+    Patch,
+    Post,
+    Put,
+}
+
+impl Method {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Patch => "PATCH",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        }
     }
+
+    /// Whether it changes nothing, so that another place may answer.
+    fn only_reads(self) -> bool {
+        matches!(self, Self::Get | Self::Head)
+    }
+}
+
+/// What a request brings.
+#[derive(Clone, Default)]
+pub(crate) enum Payload<'b> {
+    #[default]
+    Nothing,
+    /// It may hold secrets, and goes nowhere else.
+    Form(Secret),
+    /// A document of that type.
+    Document(&'b str, &'b [u8]),
+    /// A part of something large.
+    Piece(Piece<'b>),
 }
 
 /// A response, and where it came from in the end.
 pub(crate) struct Answer {
+    /// What was asked.
+    pub(crate) method: Method,
     pub(crate) response: Response<Body>,
     pub(crate) url: Uri,
     /// It was another scheme, host or port that answered.
@@ -81,7 +121,7 @@ impl Http {
     }
 
     /// Makes the request and follows redirects; any status is an answer.
-    pub(crate) fn exchange(&self, mut request: Request) -> Result<Answer, FetchError> {
+    pub(crate) fn exchange(&self, mut request: Request<'_>) -> Result<Answer, FetchError> {
         let mut elsewhere = false;
         let mut from = request.url.clone();
         for _ in 0..=REDIRECTS {
@@ -89,17 +129,14 @@ impl Http {
             let url = request.url.clone();
             let Some(location) = redirect(&request, &response) else {
                 return Ok(Answer {
+                    method: request.method,
                     response,
                     url,
                     elsewhere,
                 });
             };
-            let next = resolve(&url, location)
-                .ok_or_else(|| refuse(&url, location, "no valid address"))?;
-            if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-                return Err(refuse(&url, location, "it leaves HTTPS"));
-            }
-            if origin(&url) != origin(&next) {
+            let next = follow(&url, location)?;
+            if !is_same_origin(&url, &next) {
                 request.authorization = None;
                 elsewhere = true;
             }
@@ -113,42 +150,16 @@ impl Http {
         })
     }
 
-    fn once(&self, request: &Request) -> Result<Response<Body>, FetchError> {
+    fn once(&self, request: &Request<'_>) -> Result<Response<Body>, FetchError> {
+        let method = request.method.name();
         if self.options.offline {
-            let (method, url) = (request.method(), without_query(&request.url));
+            let url = without_query(&request.url);
             return Err(FetchError::Offline { method, url });
         }
         let proxy = self.options.proxies.on_the_way_to(&request.url);
         let agent = self.agent(&request.url, proxy)?;
-        tracing::debug!(method = request.method(), url = %without_query(&request.url), "request");
-        let mut builder = http::Request::builder()
-            .method(request.method())
-            .uri(&request.url);
-        if let Some(accept) = request.accept {
-            builder = builder.header(header::ACCEPT, accept);
-        }
-        if let Some(authorization) = &request.authorization {
-            builder = builder.header(header::AUTHORIZATION, authorization.expose());
-        }
-        if let Some((offset, tag)) = &request.resume {
-            builder = builder.header(header::RANGE, format!("bytes={offset}-"));
-            if let Some(tag) = tag {
-                builder = builder.header(header::IF_RANGE, tag);
-            }
-        }
-        let response = match &request.form {
-            Some(form) => {
-                let builder =
-                    builder.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-                builder
-                    .body(form.expose().to_owned())
-                    .map(|request| agent.run(request))
-            }
-            None => builder.body(()).map(|request| agent.run(request)),
-        };
-        let response =
-            response.map_err(|error| unreachable(&request.url, io::Error::other(error)))?;
-        let response = response.map_err(|error| match proxy {
+        tracing::debug!(method, url = %without_query(&request.url), "request");
+        let response = send(&agent, request).map_err(|error| match proxy {
             Some(proxy) => named(failure(error, &request.url), proxy),
             None => failure(error, &request.url),
         })?;
@@ -210,12 +221,71 @@ impl Http {
     }
 }
 
-fn redirect<'r>(request: &Request, response: &'r Response<Body>) -> Option<&'r str> {
-    let followed = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-    if !followed || request.form.is_some() {
+/// Writes down the request and sends it.
+fn send(agent: &Agent, request: &Request<'_>) -> Result<Response<Body>, ureq::Error> {
+    let mut builder = http::Request::builder()
+        .method(request.method.name())
+        .uri(&request.url);
+    if let Some(accept) = request.accept {
+        builder = builder.header(header::ACCEPT, accept);
+    }
+    if let Some(authorization) = &request.authorization {
+        builder = builder.header(header::AUTHORIZATION, authorization.expose());
+    }
+    if let Some((offset, tag)) = &request.resume {
+        builder = builder.header(header::RANGE, format!("bytes={offset}-"));
+        if let Some(tag) = tag {
+            builder = builder.header(header::IF_RANGE, tag);
+        }
+    }
+    match &request.body {
+        Payload::Nothing if request.method.only_reads() => agent.run(builder.body(())?),
+        Payload::Nothing => agent.run(builder.header(header::CONTENT_LENGTH, 0).body(())?),
+        Payload::Form(form) => {
+            let media_type = "application/x-www-form-urlencoded";
+            let builder = builder.header(header::CONTENT_TYPE, media_type);
+            agent.run(builder.body(form.expose().to_owned())?)
+        }
+        Payload::Document(media_type, bytes) => {
+            let builder = builder.header(header::CONTENT_TYPE, *media_type);
+            agent.run(builder.body(*bytes)?)
+        }
+        Payload::Piece(piece) => {
+            let length = piece.length();
+            builder = builder
+                .header(header::CONTENT_TYPE, "application/octet-stream")
+                .header(header::CONTENT_LENGTH, length);
+            if let Some(range) = piece.range() {
+                builder = builder.header(header::CONTENT_RANGE, range);
+            }
+            if length >= ASK_FIRST {
+                builder = builder.header(header::EXPECT, "100-continue");
+            }
+            let mut reader = piece.reader();
+            agent.run(builder.body(ureq::SendBody::from_reader(&mut reader))?)
+        }
+    }
+}
+
+fn redirect<'r>(request: &Request<'_>, response: &'r Response<Body>) -> Option<&'r str> {
+    let followed = match response.status().as_u16() {
+        301..=303 => request.method.only_reads(),
+        307 | 308 => true,
+        _ => false,
+    };
+    if !followed || matches!(request.body, Payload::Form(_)) {
         return None;
     }
     response.headers().get(header::LOCATION)?.to_str().ok()
+}
+
+/// The address that `location` names, seen from `base`, if one may go there from it.
+pub(crate) fn follow(base: &Uri, location: &str) -> Result<Uri, FetchError> {
+    let next = resolve(base, location).ok_or_else(|| refuse(base, location, "no valid address"))?;
+    if base.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
+        return Err(refuse(base, location, "it leaves HTTPS"));
+    }
+    Ok(next)
 }
 
 fn refuse(from: &Uri, location: &str, reason: &'static str) -> FetchError {
@@ -274,6 +344,11 @@ fn without_dots(address: &str) -> String {
         kept.push("");
     }
     format!("{origin}/{}{query}", kept.join("/"))
+}
+
+/// Whether what may be said to the one may be said to the other.
+pub(crate) fn is_same_origin(one: &Uri, other: &Uri) -> bool {
+    origin(one) == origin(other)
 }
 
 /// What must be the same for `Authorization` to go along.

@@ -36,7 +36,11 @@ pub(crate) struct Context<'c> {
 
 /// Access to one repository, shared by all requests to it.
 #[derive(Default)]
-pub(crate) struct Login(Mutex<State>);
+pub(crate) struct Login {
+    /// What tokens are asked for; with none, what the registry says.
+    scopes: Vec<String>,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
@@ -85,6 +89,14 @@ pub(crate) enum Verdict {
 }
 
 impl Login {
+    /// Access by tokens that are good for these scopes.
+    pub(crate) fn with_scopes(scopes: Vec<String>) -> Self {
+        Self {
+            scopes,
+            state: Mutex::default(),
+        }
+    }
+
     /// The pass to send now; it waits while another thread is getting one.
     pub(crate) fn pass(&self) -> Pass {
         let mut state = self.lock();
@@ -135,7 +147,8 @@ impl Login {
             return Ok(Verdict::Again);
         }
         let demand = challenge::choose(challenges)
-            .map_err(|challenge| FetchError::Challenge { challenge })?;
+            .map_err(|challenge| FetchError::Challenge { challenge })?
+            .for_scopes(&self.scopes);
         if pass.header.is_some() && !std::mem::take(&mut state.accepted) {
             state.reject(context);
         }
@@ -161,7 +174,7 @@ impl Login {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use ureq::http::{Uri, header};
 
-use crate::http::{Answer, Http, Request, without_query};
+use crate::http::{Answer, Http, Method, Payload, Request, without_query};
 use crate::secret::Secret;
 use crate::{Credentials, FetchError};
 
@@ -62,10 +62,10 @@ pub(crate) fn fetch(
                 format!("&{query}")
             },
         );
-        let form = Some(Secret::new(form));
         let answer = http.exchange(Request {
+            method: Method::Post,
             url: address(realm, "")?,
-            form,
+            body: Payload::Form(Secret::new(form)),
             ..Request::default()
         })?;
         if !matches!(answer.status().as_u16(), 404 | 405) {

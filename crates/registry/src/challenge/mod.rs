@@ -41,6 +41,25 @@ pub(crate) enum Demand {
     Basic,
 }
 
+impl Demand {
+    /// The same for a token that is good for all of `scopes`, if there are any.
+    pub(crate) fn for_scopes(self, scopes: &[String]) -> Self {
+        match self {
+            Self::Bearer { realm, parameters } if !scopes.is_empty() => {
+                let others = parameters.into_iter().filter(|(name, _)| name != "scope");
+                let wanted = scopes
+                    .iter()
+                    .map(|scope| ("scope".to_owned(), scope.clone()));
+                Self::Bearer {
+                    realm,
+                    parameters: others.chain(wanted).collect(),
+                }
+            }
+            other => other,
+        }
+    }
+}
+
 /// Picks what we can answer: Bearer with an address, else Basic. The error names the schemes offered.
 pub(crate) fn choose(challenges: &[Challenge]) -> Result<Demand, String> {
     let bearer = challenges.iter().filter(|challenge| challenge.is("Bearer"));

@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ch_oci::{Descriptor, Digest, Document, RemoteReference, media_type};
-use ureq::http::header;
+use ureq::http::{Uri, header};
 
 use crate::blob::Blob;
 use crate::challenge;
 use crate::credentials::Vault;
 use crate::endpoint::{self, Endpoint};
 use crate::error::Received;
-use crate::http::{Answer, Http, Request, may_be_reached, may_pass, without_query};
+use crate::http::{
+    Answer, Http, Method, Payload, Request, is_same_origin, may_be_reached, may_pass, without_query,
+};
 use crate::login::{Context, Login, Verdict};
 use crate::retry::Attempts;
 use crate::{FetchError, Notice, Options, RegistrySays};
@@ -42,7 +44,7 @@ struct Shared {
     http: Http,
     vault: Vault,
     endpoints: Mutex<HashMap<(String, Option<u16>), Endpoint>>,
-    logins: Mutex<HashMap<(String, u16, String), Arc<Login>>>,
+    logins: Mutex<HashMap<(String, u16, String, Access), Arc<Login>>>,
     unverified: Mutex<HashSet<String>>,
 }
 
@@ -61,11 +63,33 @@ pub struct Fetched {
 
 /// A request to a registry, before it is known how the registry is reached.
 #[derive(Clone, Default)]
-pub(crate) struct Call {
-    /// Below `/v2/REPOSITORY/`.
-    pub(crate) path: String,
+pub(crate) struct Call<'b> {
+    pub(crate) method: Method,
+    pub(crate) address: Address,
+    pub(crate) access: Access,
     pub(crate) accept: Option<&'static str>,
     pub(crate) resume: Option<(u64, Option<String>)>,
+    pub(crate) body: Payload<'b>,
+}
+
+/// Whom a request is for.
+#[derive(Clone, Default)]
+pub(crate) enum Address {
+    /// `/v2/`: whether there is a registry.
+    #[default]
+    Version,
+    /// Below `/v2/REPOSITORY/`.
+    Repository(String),
+    /// What the registry named itself.
+    At(Uri),
+}
+
+/// What is wanted of a repository.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Access {
+    #[default]
+    Pull,
+    Push,
 }
 
 impl Client {
@@ -154,7 +178,7 @@ impl Client {
         digest: Option<&Digest>,
     ) -> Result<Fetched, FetchError> {
         let call = Call {
-            path: format!("manifests/{name}"),
+            address: Address::Repository(format!("manifests/{name}")),
             accept: Some(ACCEPT),
             ..Call::default()
         };
@@ -177,11 +201,11 @@ impl Client {
     pub(crate) fn call(
         &self,
         reference: &RemoteReference,
-        call: &Call,
+        call: &Call<'_>,
     ) -> Result<Answer, FetchError> {
         let mut attempts = Attempts::new(self.options());
         loop {
-            let answer = match self.with_login(reference, call) {
+            let answer = match self.once(reference, call) {
                 Ok(answer) => answer,
                 Err(FetchError::Unreachable { host, source })
                     if may_be_reached(&host, &source) && attempts.again(&source) =>
@@ -220,9 +244,13 @@ impl Client {
         self.0.http.exchange(request).ok()
     }
 
-    /// Answers challenges until there is none, or nothing is left to say.
-    fn with_login(&self, reference: &RemoteReference, call: &Call) -> Result<Answer, FetchError> {
-        let login = self.login(reference);
+    /// Makes a request once, but for challenges: they are answered until there is none, or nothing is left to say.
+    pub(crate) fn once(
+        &self,
+        reference: &RemoteReference,
+        call: &Call<'_>,
+    ) -> Result<Answer, FetchError> {
+        let login = self.login(reference, call.access);
         let mut answered = 0;
         loop {
             let pass = login.pass();
@@ -252,7 +280,7 @@ impl Client {
     fn reach(
         &self,
         reference: &RemoteReference,
-        call: &Call,
+        call: &Call<'_>,
         authorization: &Option<crate::Secret>,
     ) -> Result<(Endpoint, Answer), FetchError> {
         let key = (reference.host().to_owned(), reference.explicit_port());
@@ -263,23 +291,24 @@ impl Client {
         };
         let last = candidates.len() - 1;
         for (index, endpoint) in candidates.into_iter().enumerate() {
-            let url = format!("{endpoint}/v2/{}/{}", reference.repository(), call.path);
-            let url = url.parse().map_err(|_| {
-                let source = std::io::Error::other(format!("no valid address: {url}"));
-                FetchError::Unreachable {
-                    host: endpoint.host_and_port(),
-                    source,
-                }
-            })?;
+            let url = call.address.on(&endpoint, reference.repository())?;
+            let is_ours = match &call.address {
+                Address::At(url) => endpoint
+                    .uri()
+                    .is_some_and(|endpoint| is_same_origin(&endpoint, url)),
+                Address::Version | Address::Repository(_) => true,
+            };
             let request = Request {
+                method: call.method,
                 url,
                 accept: call.accept,
-                authorization: authorization.clone(),
+                authorization: authorization.clone().filter(|_| is_ours),
                 resume: call.resume.clone(),
-                form: None,
+                body: call.body.clone(),
             };
             match self.0.http.exchange(request) {
-                Ok(answer) => {
+                Ok(mut answer) => {
+                    answer.elsewhere |= !is_ours;
                     self.warn_if_unverified(&endpoint);
                     lock(&self.0.endpoints).insert(key, endpoint.clone());
                     return Ok((endpoint, answer));
@@ -300,31 +329,42 @@ impl Client {
         }
     }
 
-    fn login(&self, reference: &RemoteReference) -> Arc<Login> {
-        let key = (
-            reference.host().to_owned(),
-            reference.port(),
-            reference.repository().to_owned(),
-        );
+    /// Says what tokens must be good for when something is pushed into the repository of `reference`.
+    pub(crate) fn ask_for(&self, reference: &RemoteReference, scopes: Vec<String>) {
+        let login = Arc::new(Login::with_scopes(scopes));
+        lock(&self.0.logins).insert(login_key(reference, Access::Push), login);
+    }
+
+    fn login(&self, reference: &RemoteReference, access: Access) -> Arc<Login> {
+        let key = login_key(reference, access);
         Arc::clone(lock(&self.0.logins).entry(key).or_default())
     }
 
     /// The error for an answer to a request for a manifest or blob that did not bring it.
-    pub(crate) fn refusal(&self, reference: &RemoteReference, mut answer: Answer) -> FetchError {
+    pub(crate) fn refusal(&self, reference: &RemoteReference, answer: Answer) -> FetchError {
+        self.refused(reference, Access::Pull, answer, 200)
+    }
+
+    /// The error for an answer whose status should have been `expected`.
+    pub(crate) fn refused(
+        &self,
+        reference: &RemoteReference,
+        access: Access,
+        mut answer: Answer,
+        expected: u16,
+    ) -> FetchError {
         let host = format!("{}:{}", reference.host(), reference.port());
         let html = is_html(&answer)
             && !answer
                 .response
                 .headers()
                 .contains_key("docker-distribution-api-version");
-        let status = answer.status();
-        let url = without_query(&answer.url);
         let source = RegistrySays::parse(&answer.error_body());
         let rate_limit = source
             .as_ref()
             .is_some_and(|says| says.code == "TOOMANYREQUESTS");
-        let login = self.login(reference);
-        match status.as_u16() {
+        let login = self.login(reference, access);
+        match answer.status().as_u16() {
             404 if html => FetchError::NotARegistry { host },
             429 => FetchError::RateLimit {
                 anonymous: login.is_anonymous(),
@@ -337,23 +377,57 @@ impl Client {
                 hint: login.hint(self.options()),
                 source,
             },
-            number => FetchError::Status {
-                method: "GET",
-                expected: 200,
-                status: number,
-                reason: status.canonical_reason().unwrap_or("unknown"),
-                url,
-                source,
-            },
+            _ => unexpected(&answer, expected, source),
         }
     }
+}
+
+/// The error for a status that says nothing more.
+pub(crate) fn unexpected(
+    answer: &Answer,
+    expected: u16,
+    source: Option<RegistrySays>,
+) -> FetchError {
+    let status = answer.status();
+    FetchError::Status {
+        method: answer.method.name(),
+        expected,
+        status: status.as_u16(),
+        reason: status.canonical_reason().unwrap_or("unknown"),
+        url: without_query(&answer.url),
+        source,
+    }
+}
+
+impl Address {
+    /// The address at that endpoint.
+    fn on(&self, endpoint: &Endpoint, repository: &str) -> Result<Uri, FetchError> {
+        let url = match self {
+            Self::Version => format!("{endpoint}/v2/"),
+            Self::Repository(path) => format!("{endpoint}/v2/{repository}/{path}"),
+            Self::At(url) => return Ok(url.clone()),
+        };
+        url.parse().map_err(|_| FetchError::Unreachable {
+            host: endpoint.host_and_port(),
+            source: std::io::Error::other(format!("no valid address: {url}")),
+        })
+    }
+}
+
+fn login_key(reference: &RemoteReference, access: Access) -> (String, u16, String, Access) {
+    let (host, repository) = (
+        reference.host().to_owned(),
+        reference.repository().to_owned(),
+    );
+    (host, reference.port(), repository, access)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn retry_after(answer: &Answer) -> Option<Duration> {
+/// The wait that a registry asks for, if it is a short one.
+pub(crate) fn retry_after(answer: &Answer) -> Option<Duration> {
     let seconds = answer.header(header::RETRY_AFTER)?.trim().parse().ok()?;
     (seconds <= LONGEST_RETRY_AFTER).then(|| Duration::from_secs(seconds))
 }

@@ -5,6 +5,7 @@
 mod fixture;
 mod login;
 mod proxy;
+mod push;
 mod real;
 mod server;
 mod transfer;

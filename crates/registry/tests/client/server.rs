@@ -13,7 +13,20 @@ pub(crate) struct Asked {
     /// Path and query.
     pub(crate) target: String,
     headers: Vec<(String, String)>,
-    pub(crate) body: String,
+    /// As much of it as was taken.
+    pub(crate) body: Vec<u8>,
+}
+
+/// How much of the body of a request is taken.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Intake {
+    All,
+    /// It is answered at once.
+    Nothing,
+    /// After so many bytes the connection closes, without an answer.
+    Cut(u64),
+    /// All of it, but there is no answer.
+    Unanswered,
 }
 
 impl Asked {
@@ -22,6 +35,11 @@ impl Asked {
         headers
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The body, if it is text.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap_or_default()
     }
 
     /// Whether the request is for a token, manifest, blob... by a part of its target.
@@ -112,6 +130,14 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server that answers with `answer`, which also gets the number of the request, from 0.
     pub(crate) fn start(answer: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static) -> Self {
+        Self::taking(|_, _| Intake::All, answer)
+    }
+
+    /// Starts a server that takes as much of bodies as `intake` says.
+    pub(crate) fn taking(
+        intake: impl Fn(&Asked, usize) -> Intake + Send + Sync + 'static,
+        answer: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -119,11 +145,11 @@ impl Server {
             port,
             log: Arc::clone(&log),
         };
-        let answer = Arc::new(answer);
+        let behaviour = Arc::new((intake, answer));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
-                std::thread::spawn(move || serve(stream, &log, &*answer));
+                let (log, behaviour) = (Arc::clone(&log), Arc::clone(&behaviour));
+                std::thread::spawn(move || serve(stream, &log, &behaviour.0, &behaviour.1));
             }
         });
         server
@@ -143,16 +169,31 @@ impl Server {
 fn serve(
     mut stream: TcpStream,
     log: &Mutex<Vec<Asked>>,
+    intake: &(dyn Fn(&Asked, usize) -> Intake + Sync),
     answer: &(dyn Fn(&Asked, usize) -> Reply + Sync),
 ) {
     let mut reader = BufReader::new(stream.try_clone().expect("a socket can be cloned"));
-    while let Some(asked) = read(&mut reader) {
+    while let Some(mut asked) = head(&mut reader) {
         let number = {
             let mut log = log.lock().expect("no panic while locked");
             log.push(asked.clone());
             log.len() - 1
         };
-        if answer(&asked, number).send(&mut stream).is_err() {
+        let taken = intake(&asked, number);
+        if taken != Intake::Nothing && take(&mut asked, taken, &mut reader, &mut stream).is_err() {
+            return;
+        }
+        log.lock().expect("no panic while locked")[number] = asked.clone();
+        if let Intake::Cut(_) = taken {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+            return;
+        }
+        let reply = answer(&asked, number);
+        if taken == Intake::Unanswered {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+            return;
+        }
+        if reply.send(&mut stream).is_err() || taken == Intake::Nothing {
             return;
         }
     }
@@ -160,7 +201,8 @@ fn serve(
     let _ = stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n");
 }
 
-fn read(reader: &mut impl BufRead) -> Option<Asked> {
+/// A request without its body.
+fn head(reader: &mut impl BufRead) -> Option<Asked> {
     let mut line = String::new();
     reader
         .read_line(&mut line)
@@ -177,18 +219,30 @@ fn read(reader: &mut impl BufRead) -> Option<Asked> {
         };
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
-    let mut asked = Asked {
+    Some(Asked {
         method,
         target,
         headers,
-        body: String::new(),
+        body: Vec::new(),
+    })
+}
+
+/// Reads the body of a request, or a part of it.
+fn take(
+    asked: &mut Asked,
+    intake: Intake,
+    reader: &mut impl BufRead,
+    stream: &mut TcpStream,
+) -> std::io::Result<()> {
+    if asked.header("expect") == Some("100-continue") {
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+    }
+    let length = asked.header("content-length");
+    let length = length.and_then(|length| length.parse().ok()).unwrap_or(0);
+    let length = match intake {
+        Intake::Cut(most) => length.min(most),
+        _ => length,
     };
-    let length = asked
-        .header("content-length")
-        .and_then(|length| length.parse().ok());
-    reader
-        .take(length.unwrap_or(0))
-        .read_to_string(&mut asked.body)
-        .ok()?;
-    Some(asked)
+    reader.take(length).read_to_end(&mut asked.body)?;
+    Ok(())
 }
