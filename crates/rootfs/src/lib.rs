@@ -38,7 +38,7 @@ mod workspace;
 pub use ch_linux::surroundings::Diagnosis;
 pub use commit::{CommitError, Committed, Learned};
 pub use content::{ContentError, LayerContent, StackContent};
-pub use flat::{FlattenError, Flattened, flatten, furnish};
+pub use flat::{FlattenError, Flattened, flatten, furnish, unfurnish};
 pub use mount_points::{MountPoints, PlaceKind};
 pub use mounter::{MOUNTER, MountError, Mounter, SpawnError};
 pub use probe::probe;

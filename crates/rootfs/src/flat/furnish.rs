@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use ch_linux::file::{self, OFlags, Time};
+use ch_linux::file::{self, Kind, OFlags, Time};
 use ch_linux::tree::Directory;
 use ch_linux::{SyscallError, in_root};
 
@@ -51,6 +51,45 @@ pub fn furnish(root: &Directory) -> Result<(), SyscallError> {
         })?;
     }
     Ok(())
+}
+
+/// Takes the empty mount points and files out that [`furnish`] made and programs mount over, but for directories that
+/// images usually have themselves. Times of directories stay.
+pub fn unfurnish(root: &Directory) -> Result<(), SyscallError> {
+    let mount_points = DIRECTORIES.iter().rev().map(|(path, _)| *path);
+    let mount_points = mount_points.filter(|path| path.starts_with("mnt"));
+    for path in ["etc/hosts", "etc/resolv.conf"]
+        .into_iter()
+        .chain(mount_points)
+    {
+        let path = Path::new(path);
+        let name = path.file_name().expect("every path has a name");
+        let Some(parent) = parent(root, path)? else {
+            continue;
+        };
+        let before = file::status(&parent)?.modified;
+        let parent = Directory::from_descriptor(parent, path.parent().unwrap_or(Path::new("")));
+        match untouched(&parent, name)? {
+            Some(Kind::Directory) => parent.remove_directory(name)?,
+            Some(_) => parent.remove_file(name)?,
+            None => continue,
+        }
+        file::set_modified(&parent, before)?;
+    }
+    Ok(())
+}
+
+/// What `name` is, if it is empty, and as old as only what was made here is.
+fn untouched(parent: &Directory, name: &OsStr) -> Result<Option<Kind>, SyscallError> {
+    let Some(status) = file::try_status_at(parent, name)? else {
+        return Ok(None);
+    };
+    let is_empty = match status.kind {
+        Kind::File => status.size == 0,
+        Kind::Directory => parent.directory(name)?.entries()?.is_empty(),
+        _ => false,
+    };
+    Ok((is_empty && status.modified == scaffold::TIME).then_some(status.kind))
 }
 
 /// Lets `make` make `path`, if nothing is there and its parent is a directory.

@@ -23,7 +23,7 @@ use ch_linux::tree::Directory;
 use ch_storage::{LayerId, Storage};
 
 use crate::{ContentError, StackContent};
-pub use furnish::furnish;
+pub use furnish::{furnish, unfurnish};
 
 /// Why layers could not be made one directory.
 #[derive(Debug, thiserror::Error)]

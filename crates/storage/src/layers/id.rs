@@ -5,8 +5,8 @@ use std::fmt;
 use ch_oci::Digest;
 use serde::{Deserialize, Serialize};
 
-/// Name of a layer: `d-<diff ID>` pulled, `c-<chain hash>` pulled but dependent on its parent, `r-<random>` made
-/// here. Only `[0-9a-z-]`, so it needs no escaping in mount options.
+/// Name of a layer: `d-<diff ID>` pulled, `c-<chain hash>` pulled but dependent on its parent, `g-<hash>` the files
+/// of a directory, `r-<random>` made here. Only `[0-9a-z-]`, so it needs no escaping in mount options.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LayerId(Box<str>);
@@ -27,6 +27,11 @@ impl LayerId {
     /// A pulled layer whose files depend on those below it; `chain` is a hash over all of them.
     pub fn chained(chain: &Digest) -> Self {
         Self(format!("c-{}", chain.hex()).into())
+    }
+
+    /// The files of a directory of the host that is packed as `archive`.
+    pub fn gathered(archive: &Digest) -> Self {
+        Self(format!("g-{}", archive.hex()).into())
     }
 
     /// A new layer that is like no other.
