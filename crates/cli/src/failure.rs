@@ -243,6 +243,7 @@ with_hints!(
     ch_transfer::ExportError,
     ch_transfer::ImportError,
     ch_transfer::PullError,
+    ch_transfer::PushError,
     ch_storage::RecordError,
     ch_storage::ResetError,
 );

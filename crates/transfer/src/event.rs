@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use ch_oci::{Digest, Platform, Reference};
 
+use crate::push::PushEvent;
+
 /// One layer of the image that is on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerLabel {
@@ -114,6 +116,8 @@ pub enum Event {
         /// How many there are.
         count: usize,
     },
+    /// Something about a push.
+    Push(PushEvent),
     /// Something that the user should know.
     Warning(String),
     /// The image is stored.
@@ -168,6 +172,7 @@ impl Event {
             Self::Exporting(reference) => format!("exporting:    {reference}"),
             Self::ExportDestination(text) => format!("destination:  {text}"),
             Self::Packing { index, count } => format!("layer {index}/{count}: preparing"),
+            Self::Push(event) => return event.line(),
             Self::Warning(text) => text.clone(),
             Self::Done => "done".to_owned(),
             Self::Unpacked(_) => return None,

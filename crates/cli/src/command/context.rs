@@ -123,6 +123,13 @@ impl Context {
             .client(&self.environment, &self.terminal)
     }
 
+    /// A client that proves who we are whenever it is asked, unless the user forbids it.
+    pub(super) fn authenticated_client(&self) -> Result<Client, Failure> {
+        self.common
+            .registry
+            .authenticated_client(&self.environment, &self.terminal)
+    }
+
     /// The registry for references that name none.
     pub(crate) fn registry_defaults(&self) -> Result<RegistryDefaults, Failure> {
         let default = RegistryDefaults::default();
@@ -152,6 +159,15 @@ pub(crate) fn reference(text: &str) -> Result<Reference, Failure> {
 
 /// The image that `name` means.
 pub(crate) fn image(name: &Reference, storage: Option<&Storage>) -> Result<ImageRecord, Failure> {
+    image_or(name, storage, "no such image:")
+}
+
+/// The same for whoever has other words for that there is none.
+pub(super) fn image_or(
+    name: &Reference,
+    storage: Option<&Storage>,
+    missing: &str,
+) -> Result<ImageRecord, Failure> {
     let record = storage.map(|storage| storage.images().get(name));
     let record = record.transpose().map_err(advised)?.flatten();
     record.ok_or_else(|| {
@@ -160,7 +176,7 @@ pub(crate) fn image(name: &Reference, storage: Option<&Storage>) -> Result<Image
             Some(near) => format!("did you mean {near}?"),
             None => format!("ch-image pull {name}"),
         };
-        Failure::new(format_args!("no such image: {name}")).with_hint(hint)
+        Failure::new(format_args!("{missing} {name}")).with_hint(hint)
     })
 }
 

@@ -5,13 +5,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use ch_layer::Compression;
-use ch_oci::{Format, ImageConfig, Wanted};
-use ch_storage::ImageRecord;
+use ch_oci::Format;
 use ch_transfer::{Event, Form, FormatChoice};
 use clap::Args;
 
 use super::context::{image, reference};
-use super::output::{Destination, Making, Output, tag};
+use super::output::{Destination, Making, Output, annotation, tag};
 use super::{Context, Done, platform};
 use crate::failure::Failure;
 
@@ -59,7 +58,7 @@ pub(super) fn run(arguments: &ExportArgs, context: &Context) -> Done {
     let output = arguments.output()?;
     let storage = context.existing_storage()?;
     let record = image(&name, storage.as_ref())?;
-    check_platform(&record, context)?;
+    platform::check(&record, context)?;
     let storage = context.storage_or_read_only()?;
     let terminal = &*context.terminal;
     let shown = arguments.destination.display().to_string();
@@ -75,22 +74,6 @@ pub(super) fn run(arguments: &ExportArgs, context: &Context) -> Done {
     storage.commit()?;
     terminal.info(Event::Done.line().unwrap_or_default());
     Ok(())
-}
-
-/// Fails if another platform is asked for than the one that the image is for.
-fn check_platform(record: &ImageRecord, context: &Context) -> Result<(), Failure> {
-    let text = context.arch();
-    let Wanted::Exact(wanted) = platform::wanted(text.as_deref(), &context.terminal)? else {
-        return Ok(());
-    };
-    let config = ImageConfig::parse(&record.config)?;
-    match config.platform() {
-        Some(there) if !there.is_same_as(&wanted) => {
-            let message = format!("requested arch unavailable: {}", text.unwrap_or_default());
-            Err(Failure::new(message).with_hint(format_args!("available: {there}")))
-        }
-        _ => Ok(()),
-    }
 }
 
 impl ExportArgs {
@@ -113,7 +96,7 @@ impl ExportArgs {
                 .iter()
                 .map(|text| annotation(text))
                 .collect::<Result<_, _>>()?,
-            format: None,
+            ..Making::default()
         };
         let destination = Destination::parse(&place);
         destination.check()?;
@@ -241,15 +224,6 @@ fn by_suffix(place: &Path) -> Compression {
         Some("gz" | "tgz") => Compression::Gzip(6),
         Some("zst") => Compression::Zstd(3),
         _ => Compression::None,
-    }
-}
-
-fn annotation(text: &str) -> Result<(String, String), Failure> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(Failure::new(format_args!(
-            "--annotation: not of the form KEY=VALUE: {text}"
-        ))),
     }
 }
 

@@ -87,6 +87,7 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
     ("import", &[("format", Required)]),
     ("list", &[("undeletable", No), ("undeleteable", No)]),
     ("pull", &[("jobs", Required)]),
+    ("push", &[("all-platforms", No), ("squash-all", No)]),
 ];
 
 /// Letters of some of them.

@@ -21,6 +21,7 @@ mod output;
 mod platform;
 mod probe;
 mod pull;
+mod push;
 mod registry;
 mod reset;
 mod storage_path;
@@ -127,6 +128,7 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Later(what) => Err(Failure::not_yet(what)),
         Command::List(arguments) => list::run(&arguments, context),
         Command::Pull(arguments) => pull::run(&arguments, context),
+        Command::Push(arguments) => push::run(&arguments, context),
         Command::Reset => reset::run(context),
         Command::StoragePath => storage_path::run(context),
     };

@@ -2,8 +2,10 @@
 
 use std::{env, fs};
 
-use ch_oci::{Platform, Wanted, amd64_level};
+use ch_oci::{ImageConfig, Platform, Wanted, amd64_level};
+use ch_storage::ImageRecord;
 
+use super::Context;
 use crate::failure::{Failure, advised};
 use crate::terminal::Terminal;
 
@@ -36,6 +38,22 @@ pub(crate) fn wanted(text: Option<&str>, terminal: &Terminal) -> Result<Wanted, 
         Some(text) => Platform::parse_architecture(text)
             .map(Wanted::Exact)
             .map_err(advised),
+    }
+}
+
+/// Fails if another platform is asked for than the one that the image is for.
+pub(super) fn check(record: &ImageRecord, context: &Context) -> Result<(), Failure> {
+    let text = context.arch();
+    let Wanted::Exact(asked) = wanted(text.as_deref(), &context.terminal)? else {
+        return Ok(());
+    };
+    let config = ImageConfig::parse(&record.config)?;
+    match config.platform() {
+        Some(there) if !there.is_same_as(&asked) => {
+            let message = format!("requested arch unavailable: {}", text.unwrap_or_default());
+            Err(Failure::new(message).with_hint(format_args!("available: {there}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -10,14 +10,14 @@ use crate::pull::{put_small, text};
 use crate::{using, with_base};
 
 /// The digests of all blobs of a layout.
-fn blobs(layout: &Path) -> BTreeSet<String> {
+pub(crate) fn blobs(layout: &Path) -> BTreeSet<String> {
     let blobs = fs::read_dir(layout.join("blobs/sha256")).unwrap();
     let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
     blobs.map(|entry| name(entry.unwrap())).collect()
 }
 
 /// What `tar` lists of a file: `MODE OWNER/GROUP NAME`, devices with their numbers.
-fn listed(archive: &Path) -> Vec<String> {
+pub(crate) fn listed(archive: &Path) -> Vec<String> {
     let options = ["--numeric-owner", "-tvf", text(archive)];
     let lines = run_tool("tar", &options);
     let short = |line: &str| {

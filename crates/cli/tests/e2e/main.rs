@@ -15,6 +15,7 @@ mod limits;
 mod main_job;
 mod pull;
 mod pull_directory;
+mod push;
 mod root_emulation;
 mod run;
 mod run_as_root;

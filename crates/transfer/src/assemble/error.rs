@@ -21,6 +21,9 @@ pub enum AssembleError {
         /// What it is of.
         media_type: String,
     },
+    /// Nobody wants it any more.
+    #[error(transparent)]
+    Stopped(#[from] super::Stopped),
     /// A layer went away.
     #[error(transparent)]
     Lease(#[from] LeaseError),
@@ -55,4 +58,13 @@ pub enum AssembleError {
     /// The manifest or the config is not what it was.
     #[error(transparent)]
     Document(#[from] DocumentError),
+}
+
+/// What to do about a blob of the storage directory that is not what it was.
+pub(crate) fn damaged_hint(digest: &Digest) -> String {
+    format!(
+        "remove blobs/{}/{} from the storage directory, and try again; what was pulled is to be pulled again before",
+        digest.algorithm().name(),
+        digest.hex()
+    )
 }

@@ -3,19 +3,22 @@
 use std::io::{BufWriter, Write};
 use std::os::fd::AsFd;
 
-use ch_layer::{Compression, Content, PackOptions, compress, pack_layer};
+use ch_layer::{Compression, Content, Ownership, PackOptions, compress, pack_layer};
 use ch_oci::{Descriptor, Digest};
 use ch_rootfs::LayerContent;
 use ch_storage::{Archived, ImageLayer, Key, Layer, LayerId, Storage};
 
-use super::AssembleError;
+use super::{AssembleError, Receiver};
 use crate::event::{Event, Tell};
 use crate::meta;
 
 /// Makes blobs of layers.
 pub(super) struct Packer<'a> {
+    pub(super) receiver: &'a dyn Receiver,
     pub(super) storage: &'a Storage,
     pub(super) compression: Compression,
+    /// Blobs that came are not good enough.
+    pub(super) recompress: bool,
     pub(super) pack: PackOptions,
     pub(super) tell: Tell<'a>,
 }
@@ -27,8 +30,9 @@ impl Packer<'_> {
         layer: &ImageLayer,
         number: (usize, usize),
     ) -> Result<(Digest, Descriptor), AssembleError> {
-        if let (Some(blob), Some(diff_id)) = (&layer.blob, &layer.diff_id) {
-            if self.storage.blobs().contains(&blob.digest)? {
+        if let (Some(blob), Some(diff_id), false) = (&layer.blob, &layer.diff_id, self.recompress) {
+            let is_there = self.storage.blobs().contains(&blob.digest)?;
+            if is_there || self.receiver.obtain(layer, number)? {
                 return Ok((diff_id.clone(), blob.clone()));
             }
             let (index, count) = number;
@@ -72,11 +76,14 @@ impl Packer<'_> {
 
     /// Everything beside the layer that decides what its blob is.
     fn recipe(&self) -> String {
-        let recipe = self.compression.recipe();
-        match self.pack.latest {
-            Some(latest) => format!("{recipe}, not after {latest}"),
-            None => recipe,
+        let mut recipe = self.compression.recipe();
+        if let Some(latest) = self.pack.latest {
+            recipe += &format!(", not after {latest}");
         }
+        if self.pack.ownership == Ownership::Root {
+            recipe += ", root's";
+        }
+        recipe
     }
 
     fn make(&self, id: &LayerId, number: (usize, usize)) -> Result<Archived, AssembleError> {
@@ -101,11 +108,12 @@ impl Packer<'_> {
                 source,
             })?;
         blob.publish(&compressed.digest)?;
-        if packed.sockets > 0 {
-            let sockets = packed.sockets;
-            (self.tell)(Event::Warning(format!(
-                "layer {index}/{count}: sockets left out: {sockets}"
-            )));
+        for (what, left_out) in [("sockets", packed.sockets), ("devices", packed.devices)] {
+            if left_out > 0 {
+                (self.tell)(Event::Warning(format!(
+                    "layer {index}/{count}: {what} left out: {left_out}"
+                )));
+            }
         }
         let archived = Archived {
             recipe: self.recipe(),

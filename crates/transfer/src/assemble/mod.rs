@@ -7,16 +7,19 @@
 mod config;
 mod error;
 mod layer;
+mod receiver;
 
 use std::fs::File;
 
-use ch_layer::{Compression, PackOptions};
+use ch_layer::{Compression, Ownership, PackOptions};
 use ch_oci::{Descriptor, Digest, Document, Format, ImageConfig, Manifest, annotation};
 use ch_storage::{ImageRecord, Storage};
 use jiff::Timestamp;
 
 use crate::event::Tell;
 pub use error::AssembleError;
+pub(crate) use error::damaged_hint;
+pub(crate) use receiver::{Receiver, Stopped};
 
 /// Largest manifest that is taken from the storage directory, as from a registry.
 const LARGEST_MANIFEST: u64 = 4 << 20;
@@ -52,6 +55,10 @@ impl FormatChoice {
 pub struct AssembleOptions {
     /// How layers that are made here are compressed.
     pub compression: Compression,
+    /// Layers that came with a blob are compressed so as well.
+    pub recompress: bool,
+    /// Whose the files in layers that are made here are.
+    pub ownership: Ownership,
     /// Whose media types it has.
     pub format: FormatChoice,
     /// No file in a layer that is made here is younger.
@@ -106,22 +113,36 @@ pub fn assemble(
     options: &AssembleOptions,
     tell: Tell<'_>,
 ) -> Result<Assembled, AssembleError> {
+    assemble_for(&receiver::Patient, storage, record, options, tell)
+}
+
+/// [`assemble`] for somebody who wants each layer as soon as it is ready.
+pub(crate) fn assemble_for(
+    receiver: &dyn Receiver,
+    storage: &Storage,
+    record: &ImageRecord,
+    options: &AssembleOptions,
+    tell: Tell<'_>,
+) -> Result<Assembled, AssembleError> {
     if record.incomplete {
         return Err(AssembleError::Incomplete);
     }
     let came = manifest(storage, record)?;
     if let Some(came) = &came
-        && let Some(assembled) = as_it_came(storage, record, came, options)?
+        && let Some(assembled) = as_it_came(receiver, storage, record, came, options)?
     {
         return Ok(assembled);
     }
     // Nobody else knows that they are still needed.
     let _lease = storage.lease(&record.layer_ids())?;
     let packer = layer::Packer {
+        receiver,
         storage,
         compression: options.compression,
+        recompress: options.recompress,
         pack: PackOptions {
             latest: options.latest.map(Timestamp::as_second),
+            ownership: options.ownership,
         },
         tell,
     };
@@ -135,6 +156,7 @@ pub fn assemble(
             media_type: descriptor.media_type.clone(),
         })?;
         descriptor.media_type = media_type.to_owned();
+        receiver.take((at + 1, count), &descriptor)?;
         diff_ids.push(diff_id);
         layers.push(descriptor);
     }
@@ -211,6 +233,7 @@ fn manifest(
 
 /// The image as it was pulled, if nothing else is wanted and all of it is here.
 fn as_it_came(
+    receiver: &dyn Receiver,
     storage: &Storage,
     record: &ImageRecord,
     (bytes, came): &(Vec<u8>, Manifest),
@@ -218,16 +241,25 @@ fn as_it_came(
 ) -> Result<Option<Assembled>, AssembleError> {
     let media_type = record.manifest.as_ref().map(|it| it.media_type.as_str());
     let media_type = media_type.unwrap_or_default();
-    let is_wanted = options.format.allows(media_type)
+    let is_wanted = !options.recompress
+        && options.format.allows(media_type)
         && options.created.is_none()
         && options.annotations.is_empty();
     if !is_wanted || Digest::of(&record.config) != came.config.digest {
         return Ok(None);
     }
-    for layer in &came.layers {
-        if !storage.blobs().contains(&layer.digest)? {
+    let count = came.layers.len();
+    if record.layers.len() != count {
+        return Ok(None);
+    }
+    for (at, (blob, layer)) in came.layers.iter().zip(&record.layers).enumerate() {
+        let number = (at + 1, count);
+        if !storage.blobs().contains(&blob.digest)? && !receiver.obtain(layer, number)? {
             return Ok(None);
         }
+    }
+    for (at, blob) in came.layers.iter().enumerate() {
+        receiver.take((at + 1, count), blob)?;
     }
     Ok(Some(Assembled {
         // What an index said of it does not belong to it.

@@ -42,3 +42,10 @@ impl<R: Read> Read for Checked<R> {
         read
     }
 }
+
+/// The digest, of the same algorithm as `like`, of everything in `file`.
+pub(crate) fn digest_of(file: impl io::Read, like: &Digest) -> io::Result<Digest> {
+    let mut reader = Checked::new(file, like);
+    io::copy(&mut reader, &mut io::sink())?;
+    Ok(reader.finish())
+}

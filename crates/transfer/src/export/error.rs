@@ -10,6 +10,7 @@ use ch_rootfs::ContentError;
 use ch_storage::{BlobError, LeaseError, PublishError};
 
 use crate::AssembleError;
+use crate::assemble::damaged_hint;
 use crate::beside::NoPlace;
 use crate::directory::DirectoryError;
 
@@ -98,11 +99,7 @@ impl ExportError {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Damaged(digest) => Some(format!(
-                "remove blobs/{}/{} from the storage directory; then export again, or pull again what was pulled",
-                digest.algorithm().name(),
-                digest.hex()
-            )),
+            Self::Damaged(digest) => Some(damaged_hint(digest)),
             _ => None,
         }
     }

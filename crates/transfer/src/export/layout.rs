@@ -10,7 +10,7 @@ use ch_linux::tree::Directory;
 use ch_oci::{Descriptor, Digest, Index};
 use ch_storage::Storage;
 
-use super::checked::Checked;
+use super::checked::digest_of;
 use super::naming::{is_called_the_same, name_of, tag_of, without_tag};
 use super::{ExportError, ExportOptions};
 use crate::assemble::Assembled;
@@ -236,11 +236,4 @@ impl BlobCopier<'_> {
         let renamed = self.work.rename(digest.hex(), &directory, digest.hex());
         renamed.map_err(&failed)
     }
-}
-
-/// The digest, of the same algorithm as `like`, of everything in `file`.
-fn digest_of(file: impl io::Read, like: &Digest) -> io::Result<Digest> {
-    let mut reader = Checked::new(file, like);
-    io::copy(&mut reader, &mut io::sink())?;
-    Ok(reader.finish())
 }

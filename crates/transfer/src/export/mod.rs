@@ -11,7 +11,7 @@
 //! Invariant: a file or directory of the wanted name is there whole, or what was there before.
 
 mod archive;
-mod checked;
+pub(crate) mod checked;
 mod destination;
 mod error;
 mod layout;

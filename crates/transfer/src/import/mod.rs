@@ -13,6 +13,7 @@ mod top;
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use ch_layer::{Destination, Stack, Unpacked};
 use ch_linux::tree::Directory;
@@ -53,9 +54,59 @@ pub fn import(
     options: &ImportOptions,
     tell: &dyn Fn(Event),
 ) -> Result<Imported, ImportError> {
-    let label = source.to_string();
-    tell(Event::Importing(label.clone()));
+    tell(Event::Importing(source.to_string()));
     tell(Event::ImportDestination(name.clone()));
+    let imported = gather(storage, source, name, options, tell, Purpose::Keep)?;
+    storage.images().put(&imported.record)?;
+    tell(Event::Done);
+    Ok(imported)
+}
+
+/// Fails unless `directory` looks like an image.
+pub fn check_image_directory(directory: &Path) -> Result<(), ImportError> {
+    let not_found = || ImportError::NotFound {
+        path: directory.to_owned(),
+    };
+    let opened = ch_linux::file::open_directory(directory).map_err(|_| not_found())?;
+    let opened = Directory::from_descriptor(opened, directory);
+    match &ch_rootfs::missing_directories(&opened)[..] {
+        [] => Ok(()),
+        _ => Err(not_found()),
+    }
+}
+
+/// The image that `directory` is; it gets no name in `storage`. What a directory image has for the sake of `ch-run`
+/// is left out.
+pub fn gather_directory(
+    storage: &Storage,
+    directory: &Path,
+    name: &Reference,
+    options: &ImportOptions,
+    tell: &dyn Fn(Event),
+) -> Result<ImageRecord, ImportError> {
+    let source = Source::Path(directory.to_owned());
+    Ok(gather(storage, source, name, options, tell, Purpose::Pass)?.record)
+}
+
+/// What an image is gathered for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// It gets a name.
+    Keep,
+    /// It is passed on. Another time the same files are the same layer, whose archive is there already.
+    Pass,
+}
+
+/// Makes a layer of `source`, and the record of an image that has it.
+fn gather(
+    storage: &Storage,
+    source: Source,
+    name: &Reference,
+    options: &ImportOptions,
+    tell: &dyn Fn(Event),
+    purpose: Purpose,
+) -> Result<Imported, ImportError> {
+    let label = source.to_string();
     let opened = source.open()?;
     let is_archive = matches!(opened, Opened::Archive(_));
     let draft = storage.draft()?;
@@ -77,12 +128,19 @@ pub fn import(
     owners::restore(&layer).map_err(ImportError::Layer)?;
     let found = config::take(&layer.files)?;
     let configured = found.is_some();
+    if configured && purpose == Purpose::Pass {
+        ch_rootfs::unfurnish(&layer.files).map_err(ImportError::Layer)?;
+    }
     let config = config::complete(found, &options.platform);
     let identity = identity(&unpacked.diff_id, stripped, &config);
     for warning in &unpacked.warnings {
         tell(Event::Warning(warning.clone()));
     }
-    let layers = publish(&draft, &meta)?;
+    let id = match purpose {
+        Purpose::Keep => LayerId::random(),
+        Purpose::Pass => LayerId::gathered(&unpacked.diff_id),
+    };
+    let layers = publish(&draft, &id, &meta)?;
     let record = ImageRecord {
         name: name.clone(),
         origin: ImageOrigin::Import,
@@ -97,13 +155,11 @@ pub fn import(
         created: jiff::Timestamp::now(),
         incomplete: false,
     };
-    storage.images().put(&record)?;
-    tell(Event::Done);
     Ok(Imported { record, configured })
 }
 
-fn publish(draft: &Draft, meta: &LayerMeta) -> Result<Vec<ImageLayer>, ImportError> {
-    let id = draft.publish_layer(&LayerId::random(), meta)?;
+fn publish(draft: &Draft, id: &LayerId, meta: &LayerMeta) -> Result<Vec<ImageLayer>, ImportError> {
+    let id = draft.publish_layer(id, meta)?;
     Ok(vec![ImageLayer::made(id)])
 }
 

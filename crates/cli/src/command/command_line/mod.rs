@@ -9,7 +9,9 @@ use std::ffi::{OsStr, OsString};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::common::Common;
-use super::{build, completion, delete, doctor, export, gestalt, import, later, list, pull, usage};
+use super::{
+    build, completion, delete, doctor, export, gestalt, import, later, list, pull, push, usage,
+};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 
@@ -60,6 +62,8 @@ enum Subcommands {
     Import(Options<import::ImportArgs>),
     /// Copy an image from a registry into the storage directory
     Pull(Options<pull::PullArgs>),
+    /// Copy an image to a registry
+    Push(Options<push::PushArgs>),
     /// Delete everything in the storage directory
     Reset(Options<NoArgs>),
     /// Print the path of the storage directory
@@ -89,8 +93,6 @@ enum LaterCommand {
     /// Delete what is no longer needed (not yet supported)
     #[command(alias = "system-prune")]
     Prune(Anything),
-    /// Copy an image to a registry (not yet supported)
-    Push(Anything),
     /// Run a command in an image, as Docker does (not yet supported)
     Run(Anything),
     /// Give an image a second name (not yet supported)
@@ -110,7 +112,6 @@ impl LaterCommand {
         | Self::Logout(all)
         | Self::Modify(all)
         | Self::Prune(all)
-        | Self::Push(all)
         | Self::Run(all)
         | Self::Tag(all)
         | Self::Undelete(all)) = self;
@@ -162,6 +163,8 @@ pub(crate) enum Command {
     List(list::ListArgs),
     /// `pull`.
     Pull(pull::PullArgs),
+    /// `push`.
+    Push(push::PushArgs),
     /// `reset`.
     Reset,
     /// `storage-path`.
@@ -279,6 +282,7 @@ impl Subcommands {
             Self::Import(Options { own, common }) => (Command::Import(own), common),
             Self::List(Options { own, common }) => (Command::List(own), common),
             Self::Pull(Options { own, common }) => (Command::Pull(own), common),
+            Self::Push(Options { own, common }) => (Command::Push(own), common),
             Self::Reset(Options { common, .. }) => (Command::Reset, common),
             Self::StoragePath(Options { common, .. }) => (Command::StoragePath, common),
             Self::Later(_) => (

@@ -63,8 +63,8 @@ fn vectors_of_the_command_line() {
         ),
         (
             "V-cmd-2e",
-            &["push", "--help"],
-            Output("Copy an image to a registry (not yet supported)"),
+            &["login", "--help"],
+            Output("Store credentials for a registry (not yet supported)"),
         ),
         ("V-cmd-3a", &["--version"], Output(VERSION)),
         ("V-cmd-3b", &["pull", "--version"], Output(VERSION)),
@@ -275,7 +275,7 @@ fn dependencies_need_no_operands() {
 #[test]
 fn what_is_not_there_yet_says_so() {
     let rows: &[(&[&str], &str)] = &[
-        (&["push", "--tls", "x"], "ch-image push"),
+        (&["login", "--tls", "x"], "ch-image login"),
         (&["cache"], "ch-image build-cache"),
         (&["build", "--target", "x", "."], "--target"),
         (&["build", "--pull", "."], "--pull"),

@@ -1,6 +1,6 @@
 //! How an image is made that leaves the storage directory.
 
-use ch_layer::Compression;
+use ch_layer::{Compression, Ownership};
 use ch_oci::Format;
 use ch_transfer::{AssembleOptions, FormatChoice};
 use jiff::Timestamp;
@@ -14,6 +14,10 @@ pub(in crate::command) struct Making {
     pub(in crate::command) compression: Option<String>,
     /// Its level.
     pub(in crate::command) level: Option<i32>,
+    /// Layers that came compressed get the same.
+    pub(in crate::command) recompress: bool,
+    /// Whose files are.
+    pub(in crate::command) ownership: Ownership,
     /// Whose media types.
     pub(in crate::command) format: Option<Format>,
     /// Annotations of the manifest.
@@ -41,6 +45,8 @@ impl Making {
         }
         Ok(AssembleOptions {
             compression,
+            recompress: self.recompress,
+            ownership: self.ownership,
             format,
             latest,
             created,
@@ -58,5 +64,15 @@ impl Making {
             (None, Some(_)) => Err(Failure::new("compression-level needs compression")),
             (None, None) => Ok(usual),
         }
+    }
+}
+
+/// A value of `--annotation`.
+pub(in crate::command) fn annotation(text: &str) -> Result<(String, String), Failure> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(Failure::new(format_args!(
+            "--annotation: not of the form KEY=VALUE: {text}"
+        ))),
     }
 }

@@ -16,7 +16,7 @@ use super::{Context, transfer};
 use crate::failure::{Failure, advised};
 use crate::terminal::{Terminal, Transfers};
 pub(super) use keys::Wanted;
-pub(super) use making::Making;
+pub(super) use making::{Making, annotation};
 
 /// What is made of an image, and where it goes.
 #[derive(Debug)]

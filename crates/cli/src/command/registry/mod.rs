@@ -98,11 +98,33 @@ impl RegistryArgs {
         environment: &Environment,
         terminal: &Arc<Terminal>,
     ) -> Result<Client, Failure> {
+        self.client_with(self.authentication(environment), environment, terminal)
+    }
+
+    /// The same, but credentials are used whenever a registry asks for them.
+    pub(super) fn authenticated_client(
+        &self,
+        environment: &Environment,
+        terminal: &Arc<Terminal>,
+    ) -> Result<Client, Failure> {
+        let authentication = match self.authentication(environment) {
+            Authentication::Automatic => Authentication::Required,
+            chosen => chosen,
+        };
+        self.client_with(authentication, environment, terminal)
+    }
+
+    fn client_with(
+        &self,
+        authentication: Authentication,
+        environment: &Environment,
+        terminal: &Arc<Terminal>,
+    ) -> Result<Client, Failure> {
         environment::check_unset(environment, &MIRRORS)?;
         let sources = sources::all(self, environment, terminal)?;
         let standard_input_is_free = !self.password_stdin;
         Ok(Client::new(Options {
-            authentication: self.authentication(environment),
+            authentication,
             sources,
             prompt: Some(prompt::on_terminal(
                 Arc::clone(terminal),
