@@ -14,6 +14,7 @@ pub mod memfd;
 pub mod memory;
 pub mod mount;
 pub mod namespace;
+pub mod network;
 pub mod nss;
 pub mod overlay;
 pub mod process;

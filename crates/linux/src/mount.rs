@@ -4,11 +4,12 @@
 //! path is looked up twice. All of it needs `CAP_SYS_ADMIN` in the user namespace that owns the
 //! caller's mount namespace.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, StatVfsMountFlags};
 use rustix::mount::{
@@ -280,6 +281,29 @@ pub struct Listed {
     pub kind: String,
 }
 
+impl Listed {
+    /// Where it is, as it is called.
+    pub fn path(&self) -> PathBuf {
+        let mut bytes = Vec::with_capacity(self.place.len());
+        let mut rest = self.place.as_bytes();
+        while let Some((&first, behind)) = rest.split_first() {
+            let code = behind.get(..3).filter(|_| first == b'\\');
+            let code = code.and_then(|digits| str::from_utf8(digits).ok());
+            match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+                Some(byte) => {
+                    bytes.push(byte);
+                    rest = &behind[3..];
+                }
+                None => {
+                    bytes.push(first);
+                    rest = behind;
+                }
+            }
+        }
+        PathBuf::from(OsString::from_vec(bytes))
+    }
+}
+
 /// The mounts that this process can reach: `/proc/self/mountinfo`.
 pub fn table() -> Result<Vec<Listed>, SyscallError> {
     const TABLE: &str = "/proc/self/mountinfo";
@@ -342,6 +366,7 @@ mod tests {
             place: r"/mnt\040b".to_owned(),
             kind: "ext3".to_owned(),
         };
+        assert_eq!(expected.path(), Path::new("/mnt b"));
         assert_eq!(listed(line), Some(expected));
         assert_eq!(listed("36 35"), None);
     }

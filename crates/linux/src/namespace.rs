@@ -29,6 +29,8 @@ impl Kinds {
     pub const IPC: Self = Self(UnshareFlags::NEWIPC);
     /// Host name.
     pub const UTS: Self = Self(UnshareFlags::NEWUTS);
+    /// Network devices and addresses.
+    pub const NETWORK: Self = Self(UnshareFlags::NEWNET);
 
     /// Both sets.
     #[must_use]

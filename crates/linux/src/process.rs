@@ -157,6 +157,28 @@ pub fn signal(process: impl AsFd, signal: Signal) -> Result<(), SyscallError> {
     })
 }
 
+/// Sends `signal`, a real-time one too, to the child `child`, which must not have been waited for.
+pub fn signal_child(child: Pid, signal: Signal) -> Result<(), SyscallError> {
+    let child = child.as_raw_nonzero().get();
+    #[expect(
+        unsafe_code,
+        reason = "kill(2) with real-time signals is in no safe wrapper"
+    )]
+    // SAFETY: has no preconditions.
+    let answer = unsafe { libc::kill(child, signal.as_raw()) };
+    match answer {
+        0 => Ok(()),
+        _ => {
+            let error = io::Error::last_os_error();
+            Err(SyscallError::new(
+                "kill",
+                format!("{child}, {signal}"),
+                error,
+            ))
+        }
+    }
+}
+
 /// Sends `signal` to every process of the group that `leader` leads.
 pub fn signal_group(leader: Pid, signal: Signal) -> Result<(), SyscallError> {
     rustix::process::kill_process_group(leader, signal.named()?).map_err(|source| {

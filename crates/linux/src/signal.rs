@@ -31,8 +31,20 @@ impl Signal {
     pub const CHILD: Self = Self(libc::SIGCHLD);
     /// Nobody reads the pipe.
     pub const PIPE: Self = Self(libc::SIGPIPE);
+    /// Only the foreground of a terminal reads it.
+    pub const TERMINAL_INPUT: Self = Self(libc::SIGTTIN);
+    /// Only the foreground of a terminal writes to it.
+    pub const TERMINAL_OUTPUT: Self = Self(libc::SIGTTOU);
     /// A file would grow beyond the limit.
     pub const FILE_SIZE: Self = Self(libc::SIGXFSZ);
+
+    /// Every signal that a process can do something about.
+    pub fn all() -> Vec<Self> {
+        let numbers = (1..=MOST_SIGNALS).map(Self);
+        numbers
+            .filter(|signal| ![Self::KILL, Self::STOP].contains(signal))
+            .collect()
+    }
 
     /// The signal with this number.
     pub const fn from_raw(number: i32) -> Self {
@@ -87,17 +99,34 @@ fn set(signals: &[Signal]) -> libc::sigset_t {
     }
 }
 
-fn change_mask(how: i32, signals: &[Signal]) {
-    let set = set(signals);
-    #[expect(unsafe_code, reason = "signal masks are in no safe wrapper")]
-    // SAFETY: the set is initialised and the old mask is not asked for.
-    let answer = unsafe { libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut()) };
-    debug_assert_eq!(answer, 0, "only an unknown `how` is refused");
+/// Which signals a thread has delayed.
+#[derive(Clone)]
+pub struct Mask(libc::sigset_t);
+
+impl Mask {
+    /// Delays what was delayed then, and nothing else.
+    pub fn restore(&self) {
+        set_mask(libc::SIG_SETMASK, &self.0);
+    }
 }
 
-/// Delays delivery of `signals` to this thread, and to threads it starts later.
-pub fn block(signals: &[Signal]) {
-    change_mask(libc::SIG_BLOCK, signals);
+/// Changes the mask of this thread; says what it was.
+fn set_mask(how: i32, set: &libc::sigset_t) -> Mask {
+    let mut before = self::set(&[]);
+    #[expect(unsafe_code, reason = "signal masks are in no safe wrapper")]
+    // SAFETY: both sets are initialised and live through the call.
+    let answer = unsafe { libc::pthread_sigmask(how, &raw const *set, &raw mut before) };
+    debug_assert_eq!(answer, 0, "only an unknown `how` is refused");
+    Mask(before)
+}
+
+fn change_mask(how: i32, signals: &[Signal]) -> Mask {
+    set_mask(how, &set(signals))
+}
+
+/// Delays delivery of `signals` to this thread, and to threads it starts later; says which were delayed before.
+pub fn block(signals: &[Signal]) -> Mask {
+    change_mask(libc::SIG_BLOCK, signals)
 }
 
 /// Lets every signal through to this thread.
@@ -222,6 +251,15 @@ pub fn stop_as_by_terminal() {
     block(&[Signal::TERMINAL_STOP]);
 }
 
+/// A signal that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Which.
+    pub signal: Signal,
+    /// Whether the kernel sent it, as it does to every process in the foreground of a terminal; else a process did.
+    pub of_kernel: bool,
+}
+
 /// Signals received as data, from a descriptor that can be polled.
 #[derive(Debug)]
 pub struct Receiver {
@@ -254,21 +292,27 @@ impl Receiver {
 
     /// The next signal that has come; `None` if none has.
     pub fn next(&self) -> Option<Signal> {
+        self.receive().map(|received| received.signal)
+    }
+
+    /// The same, and where it came from.
+    pub fn receive(&self) -> Option<Received> {
         let mut record = MaybeUninit::<libc::signalfd_siginfo>::uninit();
         let size = size_of::<libc::signalfd_siginfo>();
         #[expect(unsafe_code, reason = "the kernel fills a structure")]
         // SAFETY: the buffer has `size` bytes; it is read only if the kernel filled all of them.
-        let number = unsafe {
+        let record = unsafe {
             let read = libc::read(
                 self.descriptor.as_raw_fd(),
                 record.as_mut_ptr().cast(),
                 size,
             );
-            (read.cast_unsigned() == size).then(|| record.assume_init().ssi_signo)
-        };
-        number
-            .and_then(|number| i32::try_from(number).ok())
-            .map(Signal)
+            (read.cast_unsigned() == size).then(|| record.assume_init())
+        }?;
+        Some(Received {
+            signal: Signal(i32::try_from(record.ssi_signo).ok()?),
+            of_kernel: record.ssi_code > 0,
+        })
     }
 
     /// Waits for the next signal.
@@ -277,13 +321,17 @@ impl Receiver {
             if let Some(signal) = self.next() {
                 return signal;
             }
-            let mut poll = [rustix::event::PollFd::new(
-                &self.descriptor,
-                rustix::event::PollFlags::IN,
-            )];
             // Interrupted or not, the loop looks again.
-            let _ = rustix::event::poll(&mut poll, None);
+            self.wait_until_there_is_one();
         }
+    }
+
+    fn wait_until_there_is_one(&self) {
+        let mut poll = [rustix::event::PollFd::new(
+            &self.descriptor,
+            rustix::event::PollFlags::IN,
+        )];
+        let _ = rustix::event::poll(&mut poll, None);
     }
 }
 
@@ -321,6 +369,11 @@ mod tests {
         unsafe {
             libc::pthread_kill(libc::pthread_self(), libc::SIGUSR1);
         }
-        assert_eq!(receiver.wait(), Signal::from_raw(libc::SIGUSR1));
+        let received = Received {
+            signal: Signal::from_raw(libc::SIGUSR1),
+            of_kernel: false,
+        };
+        receiver.wait_until_there_is_one();
+        assert_eq!(receiver.receive(), Some(received));
     }
 }
