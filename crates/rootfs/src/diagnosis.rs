@@ -50,6 +50,24 @@ pub(crate) fn of_overlay(storage: &Path, call: &str, errno: Option<i32>) -> Diag
     Diagnosis::plain(format!("can't mount layers of {storage}"))
 }
 
+/// Why the image at `name` can't be shown: `what`, if nothing else is known.
+pub(crate) fn of_view(
+    name: &Path,
+    what: &str,
+    error: &SyscallError,
+    errno: Option<i32>,
+) -> Diagnosis {
+    let known = of_overlay(name, &error.to_string(), errno);
+    match errno.map(std::io::Error::from_raw_os_error) {
+        Some(reason) if known.hint.is_none() && errno != Some(ENOSPC) => {
+            let reason = ch_linux::without_number(reason.to_string());
+            let hint = "the kernel log may say more (dmesg)";
+            Diagnosis::with_hint(format!("{what}: {reason}"), hint)
+        }
+        _ => known,
+    }
+}
+
 /// Why an overlay on `storage` was mounted but does not work.
 pub(crate) fn of_changes(storage: &Path, error: Option<&SyscallError>) -> Diagnosis {
     let storage = storage.display();

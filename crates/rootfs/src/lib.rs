@@ -46,7 +46,7 @@ pub use read::read_file;
 pub use shape::{is_unlike_an_image, missing_directories};
 pub use stack::StackError;
 pub use view::{
-    View, ViewError, kept_beside, kept_in, mount_directory, mount_directory_by, mount_image,
-    mount_image_by,
+    View, ViewError, kept_beside, kept_in, mount_directory, mount_directory_by,
+    mount_directory_in_memory, mount_image, mount_image_by, mount_image_in_memory, try_mount,
 };
 pub use workspace::{Beside, PrepareError, Workspace, prepare, view};

@@ -1,18 +1,20 @@
 //! Roots for reading: for `COPY --from` by the mounter, for `ch-run` in its own namespaces.
 //!
 //! `ch-run` becomes the command, so it must not leave anything that someone would have to tidy up:
-//! its scaffold and cover live on a small tmpfs of its mount namespace and are gone with it.
+//! its scaffold and cover live on a small tmpfs of its mount namespace and are gone with it. So are changes that are
+//! to be thrown away.
 
 use std::ffi::OsStr;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use ch_linux::SyscallError;
 use ch_linux::file;
-use ch_linux::mount::{self, Attributes, FileSystem};
-use ch_linux::overlay::{self, Naming};
+use ch_linux::mount::{self, Attributes, FileSystem, Listed};
+use ch_linux::overlay::{self, Naming, Upper};
 use ch_linux::tree::Directory;
+use ch_linux::{Errno, SyscallError};
 use ch_ownership::{OWNERS_FILE, Override, Owner, Owners};
 use ch_storage::{Draft, LayerId, RootAttributes, Storage};
 
@@ -66,6 +68,19 @@ pub enum ViewError {
     /// The kernel refuses.
     #[error("{}", .0.message)]
     Refused(Diagnosis, #[source] SyscallError),
+    /// A directory has mounts of its own below it, which an overlay can't show.
+    #[error("can't overlay {}: other filesystems are mounted below it", path.display())]
+    HasMounts {
+        /// The directory.
+        path: PathBuf,
+        /// What is told of them.
+        hint: String,
+        /// What failed.
+        source: SyscallError,
+    },
+    /// There is no tmpfs for changes, most likely because of its size.
+    #[error("cannot mount tmpfs for overlay: {}", reason(.0))]
+    Memory(#[source] SyscallError),
     /// A directory lacks a mount point, and the kernel refuses what would add it.
     #[error("can't bind: destination not found: {}", place.display())]
     NoPlace {
@@ -82,7 +97,8 @@ impl ViewError {
         match self {
             Self::Refused(diagnosis, _) => diagnosis.hint.as_deref(),
             Self::NoPlace { source, .. } => source.hint(),
-            Self::Stack(_) | Self::MountPoints(_) | Self::Open { .. } => None,
+            Self::HasMounts { hint, .. } => Some(hint),
+            Self::Stack(_) | Self::MountPoints(_) | Self::Memory(_) | Self::Open { .. } => None,
         }
     }
 }
@@ -105,16 +121,33 @@ pub fn mount_image_by(
     layers: &[LayerId],
     points: &MountPoints,
 ) -> Result<OwnedFd, ViewError> {
+    shown_image(naming, storage, layers)?.mount(points)
+}
+
+/// Mounts an image like [`mount_image`], but so that it can be changed: in memory, in at most `size` (as tmpfs takes it),
+/// and until the mount goes.
+pub fn mount_image_in_memory(
+    storage: &Storage,
+    layers: &[LayerId],
+    size: &str,
+) -> Result<OwnedFd, ViewError> {
+    shown_image(None, storage, layers)?.mount_in_memory(size)
+}
+
+fn shown_image<'a>(
+    naming: Option<Naming>,
+    storage: &'a Storage,
+    layers: &[LayerId],
+) -> Result<Shown<'a>, ViewError> {
     let stack = Stack::open(storage, layers, &Roots::default())?;
     // The storage's own descriptor is of another mount namespace, which the kernel does not take.
     let open = |name: String| open_lower(&storage.path().join(name));
-    Shown {
+    Ok(Shown {
         name: storage.path(),
         lowers: stack.names().map(open).collect::<Result<_, _>>()?,
         root: stack.root().clone(),
         naming,
-    }
-    .mount(points)
+    })
 }
 
 /// What objects of an image, `layers` bottom first, are believed to be that can't carry it, by paths below its root.
@@ -158,23 +191,52 @@ pub fn mount_directory_by(
     let Some(first) = missing.keys().next() else {
         return Ok(None);
     };
-    let attributes = attributes::capture(&root).map_err(|source| ViewError::Open {
-        path: path.to_owned(),
-        source,
-    })?;
-    let shown = Shown {
-        name: path,
-        lowers: vec![root],
-        root: attributes,
-        naming,
-    };
+    let shown = shown_directory(naming, path, root)?;
     shown.mount(points).map(Some).map_err(|error| match error {
-        ViewError::Refused(..) => ViewError::NoPlace {
+        ViewError::Refused(..) | ViewError::HasMounts { .. } => ViewError::NoPlace {
             place: Path::new("/").join(first),
             source: Box::new(error),
         },
         other => other,
     })
+}
+
+/// Mounts the directory `path` as [`mount_image_in_memory`] does an image.
+pub fn mount_directory_in_memory(path: &Path, size: &str) -> Result<OwnedFd, ViewError> {
+    shown_directory(None, path, open_lower(path)?)?.mount_in_memory(size)
+}
+
+fn shown_directory(
+    naming: Option<Naming>,
+    path: &Path,
+    root: OwnedFd,
+) -> Result<Shown<'_>, ViewError> {
+    let attributes = attributes::capture(&root).map_err(|source| ViewError::Open {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Shown {
+        name: path,
+        lowers: vec![root],
+        root: attributes,
+        naming,
+    })
+}
+
+/// Finds out whether this process could mount an image, or with `changes` one that can be changed in memory.
+pub fn try_mount(changes: bool) -> Result<(), ViewError> {
+    let nothing = Shown {
+        name: Path::new("/"),
+        lowers: Vec::new(),
+        root: attributes::default_root(),
+        naming: None,
+    };
+    if changes {
+        nothing.mount_in_memory(GROUND_SIZE)?;
+    } else {
+        nothing.mount(&MountPoints::none())?;
+    }
+    Ok(())
 }
 
 fn open_lower(path: &Path) -> Result<OwnedFd, ViewError> {
@@ -197,7 +259,7 @@ struct Shown<'a> {
 
 impl Shown<'_> {
     fn mount(&self, points: &MountPoints) -> Result<OwnedFd, ViewError> {
-        let ground = Ground::new().map_err(ViewError::MountPoints)?;
+        let ground = Ground::new(GROUND_SIZE).map_err(ViewError::MountPoints)?;
         let failed = ViewError::MountPoints;
         let below = ground
             .directory("scaffold", &scaffold::tree(points))
@@ -218,12 +280,26 @@ impl Shown<'_> {
         self.overlay(&cover, &below)
     }
 
-    fn overlay(&self, above: &Directory, below: &Directory) -> Result<OwnedFd, ViewError> {
-        let refused = |error: SyscallError| {
-            let errno = error.errno().map(|errno| errno.raw_os_error());
-            let diagnosis = diagnosis::of_overlay(self.name, &error.to_string(), errno);
-            ViewError::Refused(diagnosis, error)
+    fn mount_in_memory(&self, size: &str) -> Result<OwnedFd, ViewError> {
+        let ground = Ground::new(size).map_err(ViewError::Memory)?;
+        let make = |name| ground.directory(name, &Artificial::default());
+        let made = || Ok((make("upper")?, make("work")?, make("lower")?));
+        let (upper, work, lower) = made().map_err(ViewError::Memory)?;
+        attributes::apply(&upper, &self.root).map_err(ViewError::Memory)?;
+        // An image without a layer is an overlay, too.
+        let lowers = self.lowers.iter().map(AsFd::as_fd).chain([lower.as_fd()]);
+        let stack = overlay::Stack {
+            lowers: lowers.collect(),
+            upper: Some(Upper {
+                files: upper.as_fd(),
+                work: work.as_fd(),
+            }),
         };
+        let naming = self.naming.unwrap_or_else(|| Naming::probe(&upper));
+        overlay::mount(&stack, naming).map_err(|error| self.refused("can't overlay", error))
+    }
+
+    fn overlay(&self, above: &Directory, below: &Directory) -> Result<OwnedFd, ViewError> {
         let lowers = [above.as_fd()]
             .into_iter()
             .chain(self.lowers.iter().map(AsFd::as_fd))
@@ -234,8 +310,39 @@ impl Shown<'_> {
             upper: None,
         };
         let naming = self.naming.unwrap_or_else(|| Naming::probe(above));
-        overlay::mount(&stack, naming).map_err(refused)
+        let what = "can't mount the image: overlay";
+        overlay::mount(&stack, naming).map_err(|error| self.refused(what, error))
     }
+
+    /// Why there is no overlay: `what`, if nothing else is known.
+    fn refused(&self, what: &str, error: SyscallError) -> ViewError {
+        if error.errno() == Some(Errno::INVAL)
+            && let Some(first) = mounted_below(self.name)
+        {
+            return ViewError::HasMounts {
+                path: self.name.to_owned(),
+                hint: format!("the first is {}", first.display()),
+                source: error,
+            };
+        }
+        let errno = error.errno().map(|errno| errno.raw_os_error());
+        let diagnosis = diagnosis::of_view(self.name, what, &error, errno);
+        ViewError::Refused(diagnosis, error)
+    }
+}
+
+/// The first mount that this process sees below `path`.
+fn mounted_below(path: &Path) -> Option<PathBuf> {
+    let table = mount::table().ok()?;
+    let mut places = table.iter().map(Listed::path);
+    places.find(|place| place.starts_with(path) && place != path)
+}
+
+/// The kernel's words.
+fn reason(error: &SyscallError) -> String {
+    let errno = error.errno().map(|errno| errno.raw_os_error());
+    let text = errno.map(|errno| io::Error::from_raw_os_error(errno).to_string());
+    ch_linux::without_number(text.unwrap_or_else(|| error.to_string()))
 }
 
 /// A small tmpfs that only this mount namespace knows, for a moment: overlays keep what they need.
@@ -247,11 +354,14 @@ struct Ground {
 /// Not `/proc`, through which older kernels are told what to mount.
 const PLACE: &str = "/sys";
 
+/// How large it is if only mount points are on it.
+const GROUND_SIZE: &str = "1m";
+
 impl Ground {
-    fn new() -> Result<Self, SyscallError> {
+    fn new(size: &str) -> Result<Self, SyscallError> {
         let tmpfs = FileSystem::open("tmpfs")?;
         tmpfs.string("mode", "0755")?;
-        tmpfs.string("size", "1m")?;
+        tmpfs.string("size", size)?;
         let mounted = tmpfs.mount(Attributes::empty())?;
         mount::attach(&mounted, mount::open_place(PLACE.as_ref())?)?;
         Ok(Self {
