@@ -26,7 +26,8 @@ pub use directory::{DirectoryError, Flattened};
 pub use event::{Event, LayerEvent, LayerLabel};
 pub use export::{ExportError, ExportOptions, Form, Naming, Target, check_destination, export};
 pub use import::{
-    ImportError, ImportOptions, Imported, Source, check_image_directory, gather_directory, import,
+    ImportError, ImportOptions, Imported, Source, check_image_directory, described,
+    gather_directory, import,
 };
 pub use pull::{LayerDownloadError, PullError, PullOptions, Pulled, pull, pull_directory, restore};
 pub use push::{Part, PartError, PartEvent, PushError, PushEvent, PushOptions, Pushed, push};

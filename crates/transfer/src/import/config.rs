@@ -22,27 +22,33 @@ const LARGEST: u64 = 8 << 20;
 
 /// Reads the configuration and takes its files out of the layer.
 pub(super) fn take(files: &Directory) -> Result<Option<ImageConfig>, ImportError> {
-    // The image may have something else of that name.
-    let found = files.try_attributes_of("ch").map_err(ImportError::Layer)?;
-    if found.is_none_or(|found| found.kind != Kind::Directory) {
-        return Ok(None);
-    }
-    let directory = files.directory("ch").map_err(ImportError::Layer)?;
-    let read = |name| text(&directory, name);
-    let found = if let Some(text) = read(CONFIG)? {
-        Some(parse("ch/config.json", &text)?)
-    } else if let Some(text) = read(METADATA)? {
-        let base = read(PULLED)?
-            .map(|text| parse("ch/config.pulled.json", &text))
-            .transpose()?;
-        Some(charliecloud(base.unwrap_or_default(), &text))
-    } else {
-        read(ENVIRONMENT)?.map(|text| environment(&text))
-    };
+    let found = described(files)?;
     if found.is_some() {
+        let directory = files.directory("ch").map_err(ImportError::Layer)?;
         remove(files, &directory).map_err(ImportError::Layer)?;
     }
     Ok(found)
+}
+
+/// What a root says of itself in its directory `ch`, in our form or Charliecloud's.
+pub fn described(root: &Directory) -> Result<Option<ImageConfig>, ImportError> {
+    // The image may have something else of that name.
+    let found = root.try_attributes_of("ch").map_err(ImportError::Layer)?;
+    if found.is_none_or(|found| found.kind != Kind::Directory) {
+        return Ok(None);
+    }
+    let directory = root.directory("ch").map_err(ImportError::Layer)?;
+    let read = |name| text(&directory, name);
+    if let Some(text) = read(CONFIG)? {
+        return parse("ch/config.json", &text).map(Some);
+    }
+    let Some(text) = read(METADATA)? else {
+        return Ok(read(ENVIRONMENT)?.map(|text| environment(&text)));
+    };
+    let base = read(PULLED)?
+        .map(|text| parse("ch/config.pulled.json", &text))
+        .transpose()?;
+    Ok(Some(charliecloud(base.unwrap_or_default(), &text)))
 }
 
 /// What `name` says, if it is one of our files: regular, and not larger than ours are.

@@ -24,6 +24,7 @@ use ch_storage::{
 
 use crate::event::Event;
 use crate::meta;
+pub use config::described;
 pub use error::ImportError;
 use source::Opened;
 pub use source::Source;
