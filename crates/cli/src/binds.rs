@@ -2,15 +2,26 @@
 
 use std::ffi::OsStr;
 
-use ch_container::{BindError, Mount, Source, parse_binds};
+use ch_container::{BindProblem, Mount, MountOption, Source, parse_mounts};
 
 use crate::failure::Failure;
 
 /// The mounts that all `--bind` options ask for.
 pub(crate) fn mounts(arguments: &[impl AsRef<OsStr>]) -> Result<Vec<Mount>, Failure> {
-    let mounts = parse_binds(arguments).map_err(|error| {
-        let hint = (error == BindError::Relative)
-            .then_some("--bind SRC:DST; without DST it is SRC itself, which must be absolute then");
+    let all = arguments.iter();
+    of_options(all.map(|argument| (MountOption::Bind, argument.as_ref())))
+}
+
+/// The mounts that options with arguments ask for.
+pub(crate) fn of_options<'a>(
+    options: impl IntoIterator<Item = (MountOption, &'a OsStr)>,
+) -> Result<Vec<Mount>, Failure> {
+    let mounts = parse_mounts(options).map_err(|error| {
+        let option = error.option;
+        let is_relative = error.problem == BindProblem::Relative && option != MountOption::Tmpfs;
+        let hint = is_relative.then(|| {
+            format!("{option} SRC:DST; without DST it is SRC itself, which must be absolute then")
+        });
         Failure::from(error).with_any_hint(hint)
     })?;
     for mount in &mounts {

@@ -82,7 +82,7 @@ pub(crate) const CH_IMAGE_DIALECT: &str = "CH_IMAGE_DIALECT";
 pub(crate) const CH_IMAGE_TMPDIR: &str = "CH_IMAGE_TMPDIR";
 /// As `--debug`; not yet supported.
 pub(crate) const CH_IMAGE_DEBUG: &str = "CH_IMAGE_DEBUG";
-/// `1`: `ch-run` writes a line to the system's log; not yet supported.
+/// `1`: `ch-run` writes a line to the system's log.
 pub(crate) const CH_RUN_SYSLOG: &str = "CH_RUN_SYSLOG";
 /// Time of what is written; not yet supported.
 pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";

@@ -4,9 +4,11 @@
 
 use std::ffi::CStr;
 use std::fs::File;
+use std::os::fd::IntoRawFd as _;
 
 use ch_emulation::credentials::Credentials;
 use ch_emulation::{HostMounts, Memory};
+use ch_linux::SyscallError;
 use ch_linux::process::{self, End, Fork, Pid};
 use ch_linux::socket::Socket;
 
@@ -51,7 +53,7 @@ impl Apart {
     }
 
     /// Puts this process under the supervisor. The inner error is that of a kernel that lets no one listen.
-    pub(crate) fn submit(self) -> Result<Result<(), ch_linux::SyscallError>, SetUpError> {
+    pub(crate) fn submit(self) -> Result<Result<(), SyscallError>, SetUpError> {
         if let Err(error) = supervision::submit(&self.0) {
             return Ok(Err(error));
         }
@@ -67,7 +69,7 @@ impl Apart {
 /// It ended before it could say why.
 fn lost() -> SetUpError {
     let error = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-    could_not_start(PROCESS, ch_linux::SyscallError::new("fork", "", error))
+    could_not_start(PROCESS, SyscallError::new("fork", "", error))
 }
 
 /// The supervisor's process.
@@ -101,16 +103,25 @@ fn attend(
 
 /// Neither the command's terminal nor anything that its caller had open (readers of its output, locks) is ours, and it
 /// must not look into this process.
-fn stand_apart(socket: &Socket) -> Result<(), ch_linux::SyscallError> {
+fn stand_apart(socket: &Socket) -> Result<(), SyscallError> {
     process::set_name(NAME)?;
     process::new_session()?;
     process::forbid_inspection()?;
-    process::close_all_but(socket)?;
+    let_go(socket, nothing()?)
+}
+
+/// What a process reads and writes that is to have no streams.
+pub(crate) fn nothing() -> Result<File, SyscallError> {
     let nothing = File::options().read(true).write(true).open("/dev/null");
-    let nothing =
-        nothing.map_err(|error| ch_linux::SyscallError::new("open", "/dev/null", error))?;
+    nothing.map_err(|error| SyscallError::new("open", "/dev/null", error))
+}
+
+/// Closes everything but `socket` and puts `nothing` in the place of the standard streams.
+pub(crate) fn let_go(socket: &Socket, nothing: File) -> Result<(), SyscallError> {
     for standard in 0..=2 {
         process::place_descriptor(&nothing, standard)?;
     }
-    Ok(())
+    // It is closed with the others, and must not be once more.
+    let _ = nothing.into_raw_fd();
+    process::close_all_but(socket)
 }

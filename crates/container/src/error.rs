@@ -8,6 +8,9 @@ use ch_linux::SyscallError;
 use ch_linux::surroundings::{Diagnosis, Surroundings};
 use serde::{Deserialize, Serialize};
 
+use crate::report::End;
+use crate::run::{ABOUT_INIT, lost};
+
 /// A failed system call that can be sent to another process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
@@ -15,6 +18,13 @@ pub struct Cause {
     pub call: String,
     /// What the kernel said.
     pub errno: i32,
+}
+
+impl Cause {
+    /// Whether the kernel said that something does not exist.
+    pub(crate) fn is_not_found(&self) -> bool {
+        io::Error::from_raw_os_error(self.errno).kind() == io::ErrorKind::NotFound
+    }
 }
 
 impl std::fmt::Display for Cause {
@@ -43,10 +53,24 @@ pub(crate) fn errno_text(errno: i32) -> String {
 /// Which end of a bind mount can't be opened. That it is not there is only one of the reasons.
 fn no_end(end: &str, path: &Path, cause: &Cause) -> String {
     let (path, text) = (path.display(), errno_text(cause.errno));
-    match io::Error::from_raw_os_error(cause.errno).kind() {
-        io::ErrorKind::NotFound => format!("can't bind: {end} not found: {path}"),
-        _ => format!("can't bind: {end} {path}: {text}"),
+    if cause.is_not_found() {
+        format!("can't bind: {end} not found: {path}")
+    } else {
+        format!("can't bind: {end} {path}: {text}")
     }
+}
+
+/// What a mount of `what` at `target` says: that there are too many has a name of its own.
+fn no_mount(target: &Path, what: &str, cause: &Cause) -> String {
+    const ENOSPC: i32 = 28;
+    // The same of a write means a full disk.
+    if cause.errno == ENOSPC && cause.call.starts_with("move_mount") {
+        return format!(
+            "can't mount {}: too many mounts (fs.mount-max)",
+            target.display()
+        );
+    }
+    format!("{what}: {}", errno_text(cause.errno))
 }
 
 /// Why a container could not be set up.
@@ -65,6 +89,26 @@ pub enum SetUpError {
         /// The failed call.
         #[source]
         cause: Cause,
+    },
+    /// Making a PID namespace.
+    #[error("can't create a PID namespace: {}", errno_text(cause.errno))]
+    PidNamespace {
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// Making a network namespace.
+    #[error("can't create a network namespace: {}", errno_text(cause.errno))]
+    NetworkNamespace {
+        /// The failed call.
+        #[source]
+        cause: Cause,
+    },
+    /// The first process of `--pid` ended before the command.
+    #[error("the container's init {}", lost(Some(*end)))]
+    InitLost {
+        /// How.
+        end: End,
     },
     /// Starting one of the container's own processes.
     #[error("can't start the container's {process}")]
@@ -97,7 +141,7 @@ pub enum SetUpError {
         name: String,
     },
     /// One of the container's own mounts.
-    #[error("can't mount {}: {}", path.display(), errno_text(cause.errno))]
+    #[error("{}", no_mount(path, &format!("can't mount {}", path.display()), cause))]
     Mount {
         /// Where in the container.
         #[serde(with = "crate::wire::path")]
@@ -117,8 +161,8 @@ pub enum SetUpError {
     },
     /// A bind mount.
     #[error(
-        "can't bind {} to {}: {}",
-        source_path.display(), target.display(), errno_text(cause.errno)
+        "{}",
+        no_mount(target, &format!("can't bind {} to {}", source_path.display(), target.display()), cause)
     )]
     Bind {
         /// The source on the host.
@@ -235,13 +279,14 @@ impl SetUpError {
 
     /// What the user may do about it.
     pub fn hint(&self) -> Option<String> {
-        let Self::BindKinds {
-            source_path,
-            target,
-            from_directory,
-        } = self
-        else {
-            return None;
+        let (source_path, target, from_directory) = match self {
+            Self::BindKinds {
+                source_path,
+                target,
+                from_directory,
+            } => (source_path, target, from_directory),
+            Self::InitLost { .. } => return Some(ABOUT_INIT.to_owned()),
+            _ => return None,
         };
         let name = source_path.file_name().unwrap_or_default();
         let (source, place) = (source_path.display(), target.display());

@@ -14,12 +14,12 @@ use crate::account::Accounts;
 use crate::apart::Apart;
 use crate::command::emulate;
 use crate::environment::{EnvironmentError, InPlaceEnvironment};
-use crate::error::{Cause, ExecError, SetUpError};
+use crate::error::{Cause, ExecError, SetUpError, errno_text};
 use crate::program;
 use crate::runtime::could_not_start;
 use crate::set_up;
 use crate::spec::{Mount, MountPoint};
-use crate::users::{Unknown, Users};
+use crate::users::Users;
 
 /// A command that replaces the calling process.
 #[derive(Clone, Debug)]
@@ -28,6 +28,10 @@ pub struct InPlace {
     pub command: Vec<OsString>,
     /// Working directory, absolute.
     pub directory: PathBuf,
+    /// Whether `/` does if that is missing.
+    pub any_directory: bool,
+    /// Whether this process is in a PID namespace of the container's own.
+    pub own_processes: bool,
     /// What becomes of the environment.
     pub environment: InPlaceEnvironment,
     /// Mounts of the user, in the order of the command line.
@@ -74,8 +78,32 @@ pub enum InPlaceError {
 pub enum InPlaceNotice {
     /// `PATH` was not set; it is left so.
     PathNotSet,
+    /// The working directory is `/`, since the wanted one can't be had.
+    NoDirectory {
+        /// The wanted one.
+        directory: PathBuf,
+        /// Why.
+        cause: Cause,
+    },
     /// There is no supervisor; the `seccomp` mode serves instead.
     NoSupervisor(Cause),
+}
+
+/// What is told after "warning".
+impl std::fmt::Display for InPlaceNotice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::PathNotSet => f.write_str("$PATH not set"),
+            Self::NoDirectory { directory, cause } => {
+                let reason = errno_text(cause.errno);
+                write!(f, "can't cd to {}: {reason}; using /", directory.display())
+            }
+            Self::NoSupervisor(cause) => write!(
+                f,
+                "root emulation by seccomp, as no supervisor is possible: {cause}"
+            ),
+        }
+    }
 }
 
 /// Makes a user namespace, in which the caller has the identity `inside`, and a mount namespace.
@@ -97,15 +125,13 @@ pub fn exec(
     let host = set_up::for_ch_run(spec, root)?;
     // A user of the image's own has his home there, as in a RUN.
     let is_of_image = spec.emulation == Mode::Supervisor && spec.accounts.is_none();
-    let home = is_of_image.then(|| Users::of_root().home(&spec.user));
+    let of_user = is_of_image.then(|| Users::of_root().home(&spec.user));
+    let home = spec.environment.home.clone().or(of_user);
     let (variables, path_missing) = spec.environment.assemble(home)?;
     if path_missing {
         notice(InPlaceNotice::PathNotSet);
     }
-    process::change_directory(&spec.directory).map_err(|error| SetUpError::Directory {
-        directory: spec.directory.clone(),
-        cause: error.into(),
-    })?;
+    change_directory(spec, notice)?;
     let supervisor = match spec.emulation {
         Mode::Supervisor => Some(start_supervisor(spec, host)?),
         Mode::Seccomp | Mode::Fakeroot | Mode::None => None,
@@ -124,12 +150,20 @@ pub fn exec(
     Err(error.into())
 }
 
+fn change_directory(spec: &InPlace, notice: &dyn Fn(InPlaceNotice)) -> Result<(), SetUpError> {
+    let Err(error) = process::change_directory(&spec.directory) else {
+        return Ok(());
+    };
+    let (directory, cause) = (spec.directory.clone(), error.into());
+    if spec.any_directory {
+        notice(InPlaceNotice::NoDirectory { directory, cause });
+        return Ok(());
+    }
+    Err(SetUpError::Directory { directory, cause })
+}
+
 fn start_supervisor(spec: &InPlace, host: HostMounts) -> Result<Apart, SetUpError> {
-    let credentials = Users::of_root().credentials(&spec.user);
-    let credentials = credentials.map_err(|Unknown { kind, name }| SetUpError::NoUser {
-        kind: kind.to_owned(),
-        name,
-    })?;
+    let credentials = Users::of_root().credentials(&spec.user)?;
     Apart::start(&credentials, host, &spec.remembered)
 }
 

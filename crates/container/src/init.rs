@@ -15,7 +15,7 @@ use crate::error::SetUpError;
 use crate::report::{Channel, End, Order, Report, Request};
 use crate::runtime::{INIT_NAME, could_not_start};
 use crate::set_up::{self, Proc};
-use crate::users::{Unknown, Users};
+use crate::users::Users;
 use crate::{command, descendants, supervision};
 
 /// Mode bits that what is made here, and new files of a `RUN`, do not get; the user's own mask does not count.
@@ -60,13 +60,7 @@ fn live(request: &Request, root: OwnedFd, channel: &Channel) -> Result<(), SetUp
         channel.send(&Report::Notice(notice))
     })?;
     drop(proc);
-    let credentials =
-        Users::of_root()
-            .credentials(&request.spec.user)
-            .map_err(|Unknown { kind, name }| {
-                let kind = kind.to_owned();
-                SetUpError::NoUser { kind, name }
-            });
+    let credentials = Users::of_root().credentials(&request.spec.user);
     let supervision = match request.spec.emulation {
         Mode::Supervisor => Some((credentials?, Socket::pair().map_err(failed)?)),
         Mode::Seccomp | Mode::Fakeroot | Mode::None => None,

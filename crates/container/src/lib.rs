@@ -11,6 +11,7 @@
 //! | `ch-image: runtime` | makes namespaces, waits |
 //! | `ch-image: init` | its child, process 1: mounts, reaps, passes orders on |
 //! | the command | child of init |
+//! | `ch-run: init` | process 1 of `ch-run --pid` |
 //! | `ch-run: answers` | supervisor of [`exec`]'s command, if it is to have one; child of nobody that it knows |
 //!
 //! Invariants: nothing of the container outlives [`run`]; no path or link of an image leads to the host;
@@ -26,6 +27,7 @@ pub mod environment;
 mod error;
 mod in_place;
 mod init;
+mod isolation;
 mod memory;
 mod program;
 mod report;
@@ -39,14 +41,16 @@ mod users;
 mod wire;
 
 pub use account::{Account, AccountSources, Accounts};
-pub use bind::{BindError, parse_binds};
+pub use bind::{BindError, BindProblem, MountOption, parse_binds, parse_mounts};
 pub use ch_linux::process::is_privileged_executable;
 pub use ch_linux::surroundings::Diagnosis;
 pub use error::{Cause, ExecError, Finding, SetUpError};
 pub use in_place::{InPlace, InPlaceError, InPlaceNotice, enter, exec};
+pub use isolation::{isolate_network, isolate_processes};
 pub use report::{End, Notice};
 pub use run::{Abilities, Context, Outcome, Output, RunError, Stream, run};
 pub use runtime::RUNTIME;
+pub use set_up::new_proc;
 pub use spec::{Mount, MountPoint, RunEnvironment, Source, Spec, Variables};
 pub use stop::Stop;
 pub use users::{GROUP, PASSWD, Users};

@@ -120,8 +120,11 @@ pub enum RunError {
     Stopped,
 }
 
+/// What to look at when init was lost.
+pub(crate) const ABOUT_INIT: &str = "dmesg and the memory limits of the cgroup may say why";
+
 /// `was killed by SIGKILL`: the number would say nothing more here.
-fn lost(end: Option<End>) -> String {
+pub(crate) fn lost(end: Option<End>) -> String {
     match end {
         Some(End::Killed(number)) => {
             let name = ch_linux::signal::Signal::from_raw(number).to_string();
@@ -140,9 +143,7 @@ impl RunError {
                 error.hint().map(|hint| format!("{hint}; use RUN [...]"))
             }
             Self::Exec(error) => error.hint(),
-            Self::InitLost { .. } => {
-                Some("dmesg and the memory limits of the cgroup may say why".to_owned())
-            }
+            Self::InitLost { .. } => Some(ABOUT_INIT.to_owned()),
             Self::Left { names } => Some(names.join(" ")),
             _ => None,
         }

@@ -53,6 +53,24 @@ pub struct Mount {
     pub source: Source,
     /// Whether it is left out, without an error, if the image has no such place.
     pub optional: bool,
+    /// Whether nothing can be changed through it.
+    pub read_only: bool,
+    /// The place as it was written, if it ends with what may be a mode: where the image has it, it is meant, without a
+    /// mode.
+    pub literal: Option<OsString>,
+}
+
+impl Mount {
+    /// `source` at `target`, writable and needed.
+    pub fn new(source: Source, target: impl Into<PathBuf>) -> Self {
+        Self {
+            target: target.into(),
+            source,
+            optional: false,
+            read_only: false,
+            literal: None,
+        }
+    }
 }
 
 /// What is mounted.
@@ -61,7 +79,10 @@ pub enum Source {
     /// A file or directory of the host, with what is mounted below it.
     Bind(#[serde(with = "crate::wire::path")] PathBuf),
     /// An empty directory in memory that everyone may write to.
-    Tmpfs,
+    Tmpfs {
+        /// Most bytes in it, as tmpfs takes them; half of the memory if not said.
+        size: Option<String>,
+    },
 }
 
 /// A place that must exist in the root before the container can be set up.
@@ -92,7 +113,7 @@ pub(crate) fn mount_points(mounts: &[Mount]) -> Vec<MountPoint> {
             path: mount.target.clone(),
             directory: match &mount.source {
                 Source::Bind(path) => fs::metadata(path).is_ok_and(|found| found.is_dir()),
-                Source::Tmpfs => true,
+                Source::Tmpfs { .. } => true,
             },
             chosen: true,
         })

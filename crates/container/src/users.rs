@@ -6,6 +6,9 @@ use std::path::Path;
 
 use ch_emulation::credentials::Credentials;
 use ch_linux::file;
+use ch_linux::namespace::Identity;
+
+use crate::error::SetUpError;
 
 /// The users of an image.
 pub const PASSWD: &str = "/etc/passwd";
@@ -19,6 +22,13 @@ pub(crate) struct Unknown {
     pub(crate) kind: &'static str,
     /// Its name.
     pub(crate) name: String,
+}
+
+impl From<Unknown> for SetUpError {
+    fn from(Unknown { kind, name }: Unknown) -> Self {
+        let kind = kind.to_owned();
+        Self::NoUser { kind, name }
+    }
 }
 
 /// The users and groups that an image knows.
@@ -79,6 +89,15 @@ impl Users {
             Some(home) if !home.is_empty() => OsString::from_vec(home.to_owned()),
             _ => unknown.into(),
         }
+    }
+
+    /// User and group of `user` (`NAME|UID[:GROUP|GID]`, empty for root).
+    pub fn identity(&self, user: &str) -> Result<Identity, SetUpError> {
+        let found = self.credentials(user)?;
+        Ok(Identity {
+            uid: found.users.real,
+            gid: found.groups.real,
+        })
     }
 
     /// The credentials of `user` (`NAME|UID[:GROUP|GID]`, empty for root).

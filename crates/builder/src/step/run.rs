@@ -184,6 +184,9 @@ impl Prepared {
             if let Source::Bind(source) = &bind.source {
                 key.field("of", source.as_os_str().as_encoded_bytes());
             }
+            if let Some(literal) = &bind.literal {
+                key.field("written", literal.as_encoded_bytes());
+            }
         }
         key
     }

@@ -341,11 +341,7 @@ fn failed(fixture: &Fixture) {
 fn once(fixture: &Fixture) {
     fixture.write("shared/count", "");
     let mut options = fixture.options();
-    options.binds = vec![Mount {
-        target: "/shared".into(),
-        source: Source::Bind(fixture.path("shared")),
-        optional: false,
-    }];
+    options.binds = vec![Mount::new(Source::Bind(fixture.path("shared")), "/shared")];
     let dockerfile = "FROM base\nRUN echo x >> /shared/count && sleep 1 && touch /done\n";
     let build = |name: &str| {
         let options = Options {

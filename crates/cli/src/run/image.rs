@@ -1,18 +1,22 @@
 //! Which image is meant: one of the storage directory, or a directory of the host.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use ch_container::InPlace;
+use ch_container::{GROUP, InPlace, PASSWD, Users};
 use ch_emulation::Memory;
-use ch_linux::SyscallError;
-use ch_linux::file::read_regular;
+use ch_linux::file::{OFlags, read_at_most, read_regular};
 use ch_linux::mount::{self, Depth};
+use ch_linux::tree::Directory;
+use ch_linux::{SyscallError, in_root};
 use ch_oci::{ImageConfig, Reference};
-use ch_rootfs::{MountPoints, PlaceKind, mount_directory, mount_image};
+use ch_rootfs::{
+    MountPoints, PlaceKind, mount_directory, mount_directory_in_memory, mount_image,
+    mount_image_in_memory, read_file,
+};
 use ch_storage::{ImageRecord, Storage};
 
 use super::form::{self, Form};
@@ -76,7 +80,10 @@ impl Image {
             Self::Directory(path) => {
                 match read_regular(&path.join("ch/config.json"), LARGEST_CONFIG) {
                     Ok(bytes) => bytes,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                    // Perhaps Charliecloud made it.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        return Ok(ch_transfer::described(&Directory::open(path)?)?);
+                    }
                     Err(error) => {
                         return Err(Failure::caused("can't read /ch/config.json", &error));
                     }
@@ -113,34 +120,72 @@ impl Image {
         Ok(memories.collect())
     }
 
-    /// Mounts the image in this process' own namespaces, with a place for every mount of `spec`.
-    pub(super) fn mount(&self, spec: &InPlace) -> Result<(OwnedFd, Engine), Failure> {
-        let mut points = MountPoints::none();
-        for point in spec.mount_points() {
-            let kind = if point.directory {
-                PlaceKind::Directory
-            } else {
-                PlaceKind::File
-            };
-            if point.chosen {
-                points.add_chosen(&point.path, kind);
-            } else {
-                points.add(&point.path, kind);
+    /// The image's own users and groups.
+    pub(super) fn users(&self) -> Result<Users, Failure> {
+        let read = |path: &str| -> Result<Vec<u8>, Failure> {
+            let path = Path::new(path);
+            match self {
+                Self::Stored { record, storage } => {
+                    let layers = record.layer_ids();
+                    let content = read_file(storage, &layers, path, Users::LARGEST)?;
+                    Ok(content.unwrap_or_default())
+                }
+                Self::Directory(root) => {
+                    let root = ch_linux::file::open_directory(root)?;
+                    let file = in_root::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK);
+                    let content = file.map(|file| read_at_most(File::from(file), Users::LARGEST));
+                    Ok(content.ok().and_then(Result::ok).unwrap_or_default())
+                }
             }
-        }
+        };
+        Ok(Users::new(&read(PASSWD)?, &read(GROUP)?))
+    }
+
+    /// Mounts the image in this process' own namespaces, with a place for every mount of `spec`. If changes are to be
+    /// forgotten they go into `memory`, and the places with them.
+    pub(super) fn mount(
+        &self,
+        spec: &InPlace,
+        memory: Option<&str>,
+    ) -> Result<(OwnedFd, Engine), Failure> {
         let overlaid = |root| (root, Engine::Overlay);
-        match self {
-            Self::Stored { record, storage } => {
-                let root = mount_image(storage, &record.layer_ids(), &points);
-                root.map(overlaid).map_err(advised)
+        let root = match (self, memory) {
+            (Self::Stored { record, storage }, Some(size)) => {
+                mount_image_in_memory(storage, &record.layer_ids(), size).map(overlaid)
             }
-            Self::Directory(path) if spec.writable => Ok((bound(path)?, Engine::Bind)),
-            Self::Directory(path) => match mount_directory(path, &points).map_err(advised)? {
-                Some(root) => Ok(overlaid(root)),
-                None => Ok((bound(path)?, Engine::Bind)),
+            (Self::Stored { record, storage }, None) => {
+                mount_image(storage, &record.layer_ids(), &mount_points(spec)).map(overlaid)
+            }
+            (Self::Directory(path), Some(size)) => {
+                mount_directory_in_memory(path, size).map(overlaid)
+            }
+            (Self::Directory(path), None) if spec.writable => Ok((bound(path)?, Engine::Bind)),
+            (Self::Directory(path), None) => match mount_directory(path, &mount_points(spec)) {
+                Ok(None) => Ok((bound(path)?, Engine::Bind)),
+                Ok(Some(root)) => Ok(overlaid(root)),
+                Err(error) => Err(error),
             },
+        };
+        root.map_err(advised)
+    }
+}
+
+/// A place for every mount of `spec`.
+fn mount_points(spec: &InPlace) -> MountPoints {
+    let mut points = MountPoints::none();
+    for point in spec.mount_points() {
+        let kind = if point.directory {
+            PlaceKind::Directory
+        } else {
+            PlaceKind::File
+        };
+        if point.chosen {
+            points.add_chosen(&point.path, kind);
+        } else {
+            points.add(&point.path, kind);
         }
     }
+    points
 }
 
 impl fmt::Display for Image {

@@ -4,11 +4,13 @@
 //! runs this process must have one thread only, because the kernel gives a namespace of users to no
 //! other; so nothing here starts one.
 
+mod feature;
 mod form;
 mod image;
 mod options;
 mod report;
 mod shape;
+mod syslog;
 mod wishes;
 
 use std::convert::Infallible;
@@ -28,10 +30,10 @@ use ch_storage::Storage;
 use crate::command::storage_location;
 use crate::environment::{self, Environment};
 use crate::failure::{Failure, advised};
-use crate::terminal::{ProgressMode, Settings, Terminal, Verbosity, WhenColour};
+use crate::terminal::{Kind, ProgressMode, Settings, Terminal, Verbosity, WhenColour};
 use image::Image;
 pub(crate) use options::command_line;
-use options::{FAILED, Options, Request};
+use options::{FAILED, Options, Request, TestMessages};
 use wishes::Wishes;
 
 /// Status of a command that could not be executed.
@@ -64,10 +66,14 @@ pub(crate) fn main(
             concat!(env!("CARGO_PKG_VERSION"), "\n").to_owned(),
             &environment,
         ),
+        Ok(Request::Feature(feature)) => feature::status(feature),
+        Ok(Request::Test(messages, options)) => say(messages, &terminal(&options, &environment)),
         Ok(Request::Run(options)) => {
             let terminal = Arc::new(terminal(&options, &environment));
             terminal.listen(&environment);
-            let Err(failure) = run(&options, &environment, file_mode_mask, &terminal);
+            let logged = syslog::log(arguments, &environment);
+            let ran = logged.and_then(|()| run(&options, &environment, file_mode_mask, &terminal));
+            let Err(failure) = ran;
             terminal.fail(&failure.with_default_status(FAILED))
         }
         Err(failure) => terminal(&plain, &environment).fail(&failure),
@@ -85,6 +91,7 @@ fn terminal(options: &Options, environment: &Environment) -> Terminal {
     );
     settings.prefix = format!("ch-run[{}]: ", std::process::id());
     settings.log_file = None;
+    settings.repeats_first = true;
     Terminal::on_standard_error(&settings)
 }
 
@@ -96,6 +103,30 @@ fn output(text: String, environment: &Environment) -> ExitCode {
     }
 }
 
+/// Prints what a test of messages wants.
+fn say(messages: TestMessages, terminal: &Terminal) -> ExitCode {
+    match messages {
+        TestMessages::Kinds { fail } => {
+            terminal.message(Kind::Trace, "trace");
+            terminal.message(Kind::Debug, "debug");
+            terminal.verbose("verbose");
+            terminal.info("info");
+            terminal.warning("warning");
+            if fail {
+                let message = "the program failed inexplicably (\"log-fail\" specified)";
+                return terminal.fail(&Failure::new(message).with_status(FAILED));
+            }
+        }
+        TestMessages::Warnings(count) => {
+            for number in 1..=count {
+                terminal.warning(format_args!("this is warning {number}!"));
+            }
+        }
+    }
+    terminal.reprint_warnings();
+    ExitCode::SUCCESS
+}
+
 /// Becomes the command. Returns only why that did not work.
 fn run(
     options: &Options,
@@ -104,7 +135,6 @@ fn run(
     terminal: &Arc<Terminal>,
 ) -> Result<Infallible, Failure> {
     environment::check_engine(environment)?;
-    environment::check_unset(environment, &[environment::CH_RUN_SYSLOG])?;
     let path = storage_location(options.storage.as_deref(), environment, terminal)?;
     let storage = Storage::open_existing(&path, storage_options(environment)).map_err(advised)?;
     if storage.is_none() && options.storage.is_some() {
@@ -114,15 +144,10 @@ fn run(
         ));
     }
     let image = Image::find(options, storage, &path)?;
-    check_mount_point(options, terminal)?;
-    if options.write && matches!(image, Image::Stored { .. }) {
-        return Err(Failure::new("--write invalid when running by name"));
-    }
+    check_mount_point(options, &image, terminal)?;
+    check_writing(options, &image, terminal)?;
     let caller = Identity::current();
-    let inside = Identity {
-        uid: options.uid.unwrap_or(caller.uid),
-        gid: options.gid.unwrap_or(caller.gid),
-    };
+    let inside = whom(options, &image, caller)?;
     let wishes = Wishes {
         options,
         environment,
@@ -142,21 +167,44 @@ fn run(
         }
         Mode::Seccomp | Mode::Fakeroot | Mode::None => inside,
     };
-    ch_container::enter(inside).map_err(|error| diagnosed(error, environment))?;
-    let (root, engine) = image.mount(&spec)?;
+    enter(options, inside).map_err(|error| diagnosed(error, environment))?;
+    let (root, engine) = image.mount(&spec, options.changes_in_memory())?;
     report::mounted(engine, &spec, terminal);
     if let Some(lease) = lease {
         ch_linux::process::place_descriptor(lease, free_descriptor()?)?;
     }
     terminal.reprint_warnings();
     silence(options)?;
-    let notice = |notice| match notice {
-        InPlaceNotice::PathNotSet => terminal.warning("$PATH not set"),
-        InPlaceNotice::NoSupervisor(cause) => terminal.warning(format_args!(
-            "root emulation by seccomp, as no supervisor is possible: {cause}"
-        )),
+    let notice = |notice| {
+        // Who wants a clean environment knows that there is no PATH in it.
+        if notice != InPlaceNotice::PathNotSet || !options.clean_env {
+            terminal.warning(notice);
+        }
     };
     ch_container::exec(root, &spec, &notice).map_err(|error| not_executed(error, environment))
+}
+
+/// Who the command is to be.
+fn whom(options: &Options, image: &Image, caller: Identity) -> Result<Identity, Failure> {
+    if let Some(user) = &options.user {
+        return Ok(image.users()?.identity(user)?);
+    }
+    Ok(Identity {
+        uid: options.uid.unwrap_or(caller.uid),
+        gid: options.gid.unwrap_or(caller.gid),
+    })
+}
+
+/// Makes the namespaces. With one for processes, another process goes on.
+fn enter(options: &Options, inside: Identity) -> Result<(), SetUpError> {
+    ch_container::enter(inside)?;
+    if options.no_network {
+        ch_container::isolate_network()?;
+    }
+    if options.pid {
+        ch_container::isolate_processes()?;
+    }
+    Ok(())
 }
 
 fn storage_options(environment: &Environment) -> ch_storage::Options {
@@ -166,15 +214,34 @@ fn storage_options(environment: &Environment) -> ch_storage::Options {
     }
 }
 
+/// What is written into an image that others may be using, or forgotten, is not what was asked for.
+fn check_writing(options: &Options, image: &Image, terminal: &Terminal) -> Result<(), Failure> {
+    let forgotten = options.changes_in_memory().is_some();
+    let stored = matches!(image, Image::Stored { .. });
+    match (options.write, forgotten, stored) {
+        (true, false, true) if options.unsafe_paths => {
+            Err(Failure::not_yet("--unsafe --write by name").with_hint("use --write-fake"))
+        }
+        (true, false, true) => Err(Failure::new("--write invalid when running by name")),
+        (true, true, _) if options.home => {
+            terminal.warning("--home implies --write-fake: in spite of --write, changes of the image will be lost");
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `--mount` is for images that need a place; those of today need none.
-fn check_mount_point(options: &Options, terminal: &Terminal) -> Result<(), Failure> {
+fn check_mount_point(options: &Options, image: &Image, terminal: &Terminal) -> Result<(), Failure> {
     let Some(point) = &options.mount_point else {
         return Ok(());
     };
     let shown = point.display();
     match fs::metadata(point) {
         Ok(found) if found.is_dir() => {
-            terminal.warning("--mount invalid with directory image, ignoring");
+            if matches!(image, Image::Directory(_)) {
+                terminal.warning("--mount invalid with directory image, ignoring");
+            }
             Ok(())
         }
         Ok(_) => Err(Failure::new(format_args!("not a directory: {shown}"))),

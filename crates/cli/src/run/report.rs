@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use ch_container::{InPlace, Mount, Source};
+use ch_container::{InPlace, Source};
 use ch_emulation::Mode;
 use ch_linux::namespace::Identity;
 
@@ -21,14 +21,18 @@ pub(super) fn plan(image: &Image, spec: &InPlace, inside: Identity, terminal: &T
         Some(tmp) => terminal.verbose(format_args!("bind: {} to /tmp", tmp.display())),
         None => terminal.verbose("tmpfs: /tmp"),
     }
-    for Mount { source, target, .. } in &spec.mounts {
-        let target = target.display();
-        match source {
+    for mount in &spec.mounts {
+        let target = mount.target.display();
+        let mode = if mount.read_only { ", read-only" } else { "" };
+        match &mount.source {
             Source::Bind(path) => {
-                terminal.verbose(format_args!("bind: {} to {target}", path.display()));
+                terminal.verbose(format_args!("bind: {} to {target}{mode}", path.display()));
             }
-            Source::Tmpfs => terminal.verbose(format_args!("tmpfs: {target}")),
+            Source::Tmpfs { .. } => terminal.verbose(format_args!("tmpfs: {target}")),
         }
+    }
+    if spec.own_processes {
+        terminal.verbose("processes: the container's own");
     }
     if spec.emulation != Mode::None {
         terminal.verbose(format_args!("root emulation: {}", spec.emulation));
@@ -47,7 +51,7 @@ pub(super) fn mounted(engine: Engine, spec: &InPlace, terminal: &Terminal) {
 }
 
 /// A command with its words apart.
-fn shown(command: &[OsString]) -> String {
+pub(super) fn shown(command: &[OsString]) -> String {
     let word = |word: &OsString| {
         let text = word.to_string_lossy();
         let plain = |character: char| !character.is_whitespace() && !"\"'\\".contains(character);

@@ -73,6 +73,7 @@ pub(crate) struct Terminal {
     /// Standard error, if the log is elsewhere: errors and hints are seen in both places.
     screen: Option<Sink>,
     warnings: Mutex<Vec<Repeated>>,
+    repeats_first: bool,
     /// The live area at the bottom of a terminal; `None` in plain mode.
     live: Option<MultiProgress>,
     no_progress: bool,
@@ -113,6 +114,7 @@ impl Terminal {
             no_progress: settings.no_progress,
             verbosity: settings.log_file_verbosity(),
             warnings: Mutex::default(),
+            repeats_first: settings.repeats_first,
             asking: AtomicBool::default(),
             last_speaker: OnceLock::new(),
         })
@@ -127,6 +129,7 @@ impl Terminal {
             no_progress: settings.no_progress,
             verbosity: settings.verbosity,
             warnings: Mutex::default(),
+            repeats_first: settings.repeats_first,
             asking: AtomicBool::default(),
             last_speaker: OnceLock::new(),
         }
@@ -206,9 +209,10 @@ impl Terminal {
         if warnings.is_empty() {
             return;
         }
+        let first = if self.repeats_first { "first " } else { "" };
         self.message(
             Kind::Warning,
-            &format!("reprinting {} warning(s)", warnings.len()),
+            &format!("reprinting {first}{} warning(s)", warnings.len()),
         );
         for Repeated { text, times } in warnings {
             let times = if times > 1 {

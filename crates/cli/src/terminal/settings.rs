@@ -65,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) verbosity: Verbosity,
     /// Put before every message, like `ch-run[123]: `.
     pub(crate) prefix: String,
+    /// Whether the repetition of warnings calls them the first ones, as `ch-run` does.
+    pub(crate) repeats_first: bool,
     /// Colour in messages.
     pub(crate) colour: bool,
     /// Process id and time before every line.
@@ -99,6 +101,7 @@ impl Settings {
         Self {
             verbosity,
             prefix: String::new(),
+            repeats_first: false,
             colour: has_colour(colour, terminal, dumb, environment),
             festoon,
             log_file,

@@ -19,6 +19,7 @@ mod push;
 mod root_emulation;
 mod run;
 mod run_as_root;
+mod run_options;
 mod run_vectors;
 mod static_executable;
 mod terminal;

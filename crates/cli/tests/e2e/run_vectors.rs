@@ -8,28 +8,55 @@ use ch_test_support::{Outcome, TestEnv, listing, small_root};
 use crate::{empty, with_base};
 
 /// What a row expects of a program's end.
-enum Expected {
+pub(super) enum Expected {
     /// Status 0 and this standard output.
     Prints(&'static str),
     /// This status and, on standard error, this text.
     Fails(i32, &'static str),
+    /// Status 0, this standard output and, on standard error, this text.
+    Warns(&'static str, &'static str),
 }
 
-use Expected::{Fails, Prints};
+use Expected::{Fails, Prints, Warns};
+
+/// An ID, a script of the host, in which `$RUN` is `ch-run` and `$I` the image, and what it leads to.
+pub(super) type Row = (&'static str, &'static str, Expected);
 
 impl Expected {
     fn check(&self, id: &str, script: &str, outcome: &Outcome) {
         let fits = match self {
             Prints(text) => outcome.code() == 0 && outcome.stdout == *text,
             Fails(status, text) => outcome.code() == *status && outcome.stderr.contains(text),
+            Warns(output, text) => {
+                outcome.code() == 0 && outcome.stdout == *output && outcome.stderr.contains(text)
+            }
         };
         assert!(fits, "{id}: {script}{outcome}");
     }
 }
 
-/// Scripts of the host, in which `$RUN` is `ch-run` and `$I` the image. Each is run for the image as a directory
-/// and by its name.
-const TABLE: &[(&str, &str, Expected)] = &[
+/// Runs every script for `image`.
+pub(super) fn check_rows(env: &mut TestEnv, image: &str, rows: &[Row]) {
+    env.set("I", image);
+    for (id, script, expected) in rows {
+        let outcome = env.run("sh", ["-c", script]);
+        expected.check(id, &format!("{image}: {script}"), &outcome);
+    }
+}
+
+/// Each is run for the image as a directory and by its name.
+const TABLE: &[Row] = &[
+    (
+        "V-run-1",
+        "printf '%s\\n' 'A=bar=baz' \"B='bar'\" 'C=$SET:$SET2' 'D=foo:$UNSET:bar' 'E=::$UNSET' 'F=a$SET' '' 'G= x # y' >lines; \
+         SET=foo SET2=boo $RUN --set-env=lines $I -- sh -c 'echo \"$A|$B|$C|$D|$E|$F|$G\"'",
+        Prints("bar=baz|bar|foo:boo|foo:bar|:|a$SET| x # y\n"),
+    ),
+    (
+        "V-run-2",
+        "HOME=/home/u $RUN --set-env=A='$HOME:x' --set-env=B='$A' $I -- sh -c 'echo $A $B'",
+        Prints("/root:x /root:x\n"),
+    ),
     (
         "V-run-3",
         "$RUN --unset-env='*' $I -- env",
@@ -39,6 +66,11 @@ const TABLE: &[(&str, &str, Expected)] = &[
         "V-run-4",
         "W_A=1 W_B=2 X_W_=3 $RUN --unset-env='!(W_*)' $I -- env | sort",
         Prints("CH_RUNNING=Weird Al Yankovic\nW_A=1\nW_B=2\n"),
+    ),
+    (
+        "V-run-5",
+        "for path in /usr/bin /bin:/x /x:/bin/y; do env PATH=$path $RUN $I -- /bin/sh -c 'echo $PATH'; done",
+        Prints("/usr/bin:/bin\n/bin:/x\n/x:/bin/y\n"),
     ),
     (
         "V-run-6",
@@ -113,6 +145,16 @@ const TABLE: &[(&str, &str, Expected)] = &[
         Fails(1, "Read-only file system"),
     ),
     (
+        "V-run-12",
+        "$RUN -W $I -- sh -c 'touch /x && rm -r /usr/bin && mkdir /usr/bin && ls /usr/bin && echo done'",
+        Prints("done\n"),
+    ),
+    (
+        "V-run-12",
+        "$RUN -w -W1m $I -- sh -c 'touch /x && cat /dev/zero >/y'",
+        Fails(1, "No space left on device"),
+    ),
+    (
         "V-run-13",
         "$RUN -b /etc/passwd:/new/file $I -- cat /new/file | cmp - /etc/passwd && echo same",
         Prints("same\n"),
@@ -120,7 +162,10 @@ const TABLE: &[(&str, &str, Expected)] = &[
     (
         "V-run-13",
         "$RUN -b /etc:/proc/x $I -- true",
-        Fails(31, "/proc/x"),
+        Fails(
+            31,
+            "error: can't mkdir: /proc/x under existing bind-mount /proc\n",
+        ),
     ),
     (
         "V-run-13",
@@ -128,9 +173,10 @@ const TABLE: &[(&str, &str, Expected)] = &[
         Fails(31, "--bind: destination can't be /"),
     ),
     (
-        "runtime.md §2.4",
-        "$RUN -b /etc:/mnt/x:ro $I -- true",
-        Fails(31, "not yet supported: --bind with a mode: /etc:/mnt/x:ro"),
+        "V-run-14",
+        "mkdir -p link.d && cp -a base.d/. link.d && ln -sf ../run/none link.d/etc/resolv.conf && \
+         $RUN ./link.d -- cat /etc/resolv.conf | cmp - /etc/resolv.conf && readlink link.d/etc/resolv.conf",
+        Prints("../run/none\n"),
     ),
     // The first is a tmpfs; the second and mount(2) are ways to an overlay, which this kernel seems not to have.
     (
@@ -160,8 +206,90 @@ const TABLE: &[(&str, &str, Expected)] = &[
     ),
 ];
 
+/// What an image is configured for.
+const CONFIGURED: &[Row] = &[
+    ("V-run-17", "$RUN $I", Prints("e c\n")),
+    ("V-run-17", "$RUN --as-configured $I -- x", Prints("e x\n")),
+    ("V-run-17", "$RUN $I -- echo y", Prints("y\n")),
+    ("V-run-18", "A=2 $RUN $I -- sh -c 'echo $A'", Prints("2\n")),
+    (
+        "V-run-18",
+        "A=2 $RUN --set-env $I -- sh -c 'echo $A'",
+        Prints("1\n"),
+    ),
+    (
+        "V-run-18",
+        "A=2 $RUN --entrypoint= --as-configured $I -- sh -c 'echo $A'",
+        Prints("1\n"),
+    ),
+    (
+        "runtime.md §3",
+        "$RUN --entrypoint=/bin/echo $I -- z",
+        Prints("z\n"),
+    ),
+    (
+        "runtime.md §3",
+        "$RUN --entrypoint=/bin/echo $I",
+        Prints("c\n"),
+    ),
+    (
+        "runtime.md §3",
+        "$RUN --entrypoint $I",
+        Fails(49, "can't execve(2): c: No such file or directory"),
+    ),
+    (
+        "runtime.md §3",
+        "$RUN --as-configured --entrypoint= $I -- pwd",
+        Warns(
+            "/\n",
+            "warning: can't cd to /gone: No such file or directory; using /\n",
+        ),
+    ),
+    (
+        "runtime.md §3",
+        "$RUN --cd=/bin --as-configured --entrypoint= $I -- pwd",
+        Prints("/bin\n"),
+    ),
+    (
+        "runtime.md §3",
+        "TERM=x http_proxy=p B=b $RUN --as-configured --entrypoint= $I -- sh -c 'echo $TERM $http_proxy $B $PATH'",
+        Warns(
+            "x p /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
+            "",
+        ),
+    ),
+];
+
+#[test]
+fn vectors_of_configured_images_hold_for_every_form() {
+    let mut env = environment();
+    let lines = "FROM base\nENV A=1\nWORKDIR /gone\nENTRYPOINT [\"echo\", \"e\"]\nCMD [\"c\"]\n\
+                 RUN cd / && rmdir /gone\n";
+    env.write("context/Dockerfile", lines);
+    env.image(["build", "-t", "configured", "context"])
+        .success();
+    env.image(["export", "--format=dir", "configured", "configured.d"])
+        .success();
+    for image in ["configured", "./configured.d"] {
+        check_rows(&mut env, image, CONFIGURED);
+    }
+    // What Charliecloud writes has no entrypoint and no command.
+    fs::remove_file(env.path("configured.d/ch/config.json")).unwrap();
+    let shown = "$RUN --as-configured $I -- sh -c 'echo $A'";
+    let rows = [
+        ("runtime.md §3", shown, Prints("1\n")),
+        (
+            "runtime.md §3",
+            "$RUN $I",
+            Fails(31, "error: IMAGE and/or COMMAND not specified\n"),
+        ),
+    ];
+    check_rows(&mut env, "./configured.d", &rows);
+    println!("runtime.md §3: {} rows", CONFIGURED.len() + rows.len());
+}
+
 /// An environment with the image `base`, and its directory.
-fn environment() -> TestEnv {
+pub(super) fn environment() -> TestEnv {
     let mut env = empty();
     small_root(&env.path("base.d"));
     env.write("base.d/bin/plain", "echo plain: \"$@\"\n");
@@ -176,11 +304,7 @@ fn vectors_hold_for_directories_and_names() {
     let mut env = environment();
     let before = listing(&env.path("base.d"));
     for image in ["./base.d", "base"] {
-        env.set("I", image);
-        for (id, script, expected) in TABLE {
-            let outcome = env.run("sh", ["-c", script]);
-            expected.check(id, &format!("{image}: {script}"), &outcome);
-        }
+        check_rows(&mut env, image, TABLE);
     }
     assert_eq!(
         listing(&env.path("base.d")),

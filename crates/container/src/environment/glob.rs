@@ -1,6 +1,6 @@
 //! Patterns of `--unset-env`: `fnmatch(3)` without flags, and the extended groups of ksh.
 //!
-//! `*`, `?`, `[a-z]`, `[!a]`, `\x`, and `?(a|b)`, `*(a|b)`, `+(a|b)`, `@(a|b)`, `!(a|b)`, nested as one
+//! `*`, `?`, `[a-z]`, `[!a]`, `[[:upper:]]` (of ASCII), `\x`, and `?(a|b)`, `*(a|b)`, `+(a|b)`, `@(a|b)`, `!(a|b)`, nested as one
 //! likes. A group or bracket that does not end means itself.
 
 use std::ffi::{OsStr, OsString};
@@ -134,6 +134,12 @@ fn bracket(pattern: &[u8]) -> Option<(Bracket, &[u8])> {
     loop {
         let low = match *pattern.get(at)? {
             b']' if at > start => return Some((Bracket { negated, ranges }, &pattern[at + 1..])),
+            b'[' if pattern.get(at + 1) == Some(&b':') => {
+                let (class, length) = class(&pattern[at + 2..])?;
+                ranges.extend_from_slice(class);
+                at += 2 + length;
+                continue;
+            }
             b'\\' => {
                 at += 1;
                 *pattern.get(at)?
@@ -151,6 +157,36 @@ fn bracket(pattern: &[u8]) -> Option<(Bracket, &[u8])> {
             }
         }
     }
+}
+
+/// Kinds of characters by the names that POSIX gives them.
+const CLASSES: [(&[u8], &[(u8, u8)]); 12] = [
+    (b"alnum", &[(b'0', b'9'), (b'A', b'Z'), (b'a', b'z')]),
+    (b"alpha", &[(b'A', b'Z'), (b'a', b'z')]),
+    (b"blank", &[(b' ', b' '), (b'\t', b'\t')]),
+    (b"cntrl", &[(0, 0x1f), (0x7f, 0x7f)]),
+    (b"digit", &[(b'0', b'9')]),
+    (b"graph", &[(b'!', b'~')]),
+    (b"lower", &[(b'a', b'z')]),
+    (b"print", &[(b' ', b'~')]),
+    (
+        b"punct",
+        &[(b'!', b'/'), (b':', b'@'), (b'[', b'`'), (b'{', b'~')],
+    ),
+    (b"space", &[(b' ', b' '), (b'\t', b'\r')]),
+    (b"upper", &[(b'A', b'Z')]),
+    (b"xdigit", &[(b'0', b'9'), (b'A', b'F'), (b'a', b'f')]),
+];
+
+/// The kind whose name begins here, and how far its end is.
+fn class(pattern: &[u8]) -> Option<(&'static [(u8, u8)], usize)> {
+    let known = |(name, _): &&(&[u8], _)| {
+        pattern
+            .strip_prefix(*name)
+            .is_some_and(|rest| rest.starts_with(b":]"))
+    };
+    let (name, ranges) = CLASSES.iter().find(known)?;
+    Some((ranges, name.len() + 2))
 }
 
 #[cfg(test)]
@@ -173,6 +209,12 @@ mod tests {
             ("[^A-Z]*", "path", true),
             ("[]]", "]", true),
             ("[a-", "[a-", true),
+            ("[[:upper:]_]*", "PATH", true),
+            ("[[:upper:]_]*", "path", false),
+            ("[![:upper:][:digit:]]", "_", true),
+            ("[![:upper:][:digit:]]", "7", false),
+            ("[[:upper:]", "[:", true),
+            ("[[:none:]]", "n", false),
             ("\\*", "*", true),
             ("\\*", "a", false),
             ("W_?(A|B)", "W_", true),

@@ -19,6 +19,8 @@ const IMAGE_FILE: &str = "/ch/environment";
 pub struct InPlaceEnvironment {
     /// What was inherited.
     pub inherited: Variables,
+    /// `HOME`, if it was chosen.
+    pub home: Option<OsString>,
     /// `Env` of the image's config, if there is one.
     pub config: Option<Variables>,
     /// Changes, in the order of the command line.
@@ -28,8 +30,8 @@ pub struct InPlaceEnvironment {
 }
 
 impl InPlaceEnvironment {
-    /// The variables, and whether `PATH` was missing. The image's root must be this process' root. Without a `home`
-    /// that is `/root`, or what there is.
+    /// The variables, and whether `PATH` was missing. The image's root must be this process' root. `HOME` is that of
+    /// `home`; without one `/root`, or what there is.
     pub(crate) fn assemble(
         &self,
         home: Option<OsString>,

@@ -16,6 +16,8 @@ use crate::spec::{self, Mount, MountPoint, Source};
 
 /// Directories of the host that every image must have a place for.
 const DIRECTORIES: [&str; 3] = ["/dev", "/proc", "/sys"];
+/// The one of them that is made anew if the container has processes of its own.
+const PROCESSES: &str = "/proc";
 /// What of them programs keep files in that are the user's.
 const SHARED_MEMORY: &str = "/dev/shm";
 /// Files of the host that cover the image's.
@@ -43,7 +45,8 @@ pub(crate) fn mount_points_in_place(spec: &InPlace) -> Vec<MountPoint> {
     let point = |path: &str, directory| MountPoint {
         path: path.into(),
         directory,
-        chosen: false,
+        // What the image has there is not hidden: it would not be the image that was meant.
+        chosen: true,
     };
     let mut points: Vec<_> = DIRECTORIES
         .into_iter()
@@ -101,8 +104,15 @@ pub(crate) fn for_ch_run(spec: &InPlace, root: OwnedFd) -> Result<HostMounts, Se
     }
     let mut shown = Vec::new();
     for (index, (mount, source)) in mounts.iter().zip(&sources).enumerate() {
-        let mounted = user::mount(&ground, mount, source.as_ref())?;
-        if index >= DIRECTORIES.len() {
+        let is_own = index < DIRECTORIES.len();
+        if is_own && spec.own_processes && mount.target == Path::new(PROCESSES) {
+            attach_new_proc(&ground)?;
+            continue;
+        }
+        make_place_in_memory(&ground, mount, source.as_ref(), &mounts[..index])?;
+        let mounted = user::mount(&ground, mount, source.as_ref())
+            .map_err(|error| explained(error, mount, &mounts[..index]))?;
+        if !is_own {
             shown.extend(mounted);
         }
     }
@@ -110,62 +120,102 @@ pub(crate) fn for_ch_run(spec: &InPlace, root: OwnedFd) -> Result<HostMounts, Se
     Ok(host::host_mounts(&shown, &[SHARED_MEMORY]))
 }
 
+fn attach_new_proc(ground: &Ground) -> Result<(), SetUpError> {
+    let path = Path::new(PROCESSES);
+    let proc = super::new_proc().map_err(|error| SetUpError::Mount {
+        path: path.into(),
+        cause: error.into(),
+    })?;
+    ground.attach_directory(proc, path)
+}
+
 /// The default mounts and the user's, in order.
 fn all_mounts(spec: &InPlace) -> Vec<Mount> {
-    let bind = |path: &str, optional| Mount {
-        target: path.into(),
-        source: Source::Bind(path.into()),
-        optional,
-    };
-    let mut mounts: Vec<_> = DIRECTORIES
-        .into_iter()
-        .map(|path| bind(path, false))
-        .collect();
-    mounts.extend(
-        FILES
-            .into_iter()
-            .filter(|path| exists(path))
-            .map(|path| bind(path, false)),
-    );
-    mounts.extend(
-        OPTIONAL
-            .into_iter()
-            .filter(|path| exists(path))
-            .map(|path| bind(path, true)),
-    );
-    mounts.push(Mount {
-        target: "/tmp".into(),
-        source: spec.tmp.clone().map_or(Source::Tmpfs, Source::Bind),
-        optional: false,
-    });
+    let bind = |path: &str| Mount::new(Source::Bind(path.into()), path);
+    let mut mounts: Vec<_> = DIRECTORIES.into_iter().map(bind).collect();
+    mounts.extend(FILES.into_iter().filter(|path| exists(path)).map(bind));
+    let optional = OPTIONAL.into_iter().filter(|path| exists(path));
+    mounts.extend(optional.map(|path| Mount {
+        optional: true,
+        ..bind(path)
+    }));
+    let tmp = spec.tmp.clone();
+    let tmp = tmp.map_or(Source::Tmpfs { size: None }, Source::Bind);
+    mounts.push(Mount::new(tmp, "/tmp"));
     mounts.extend(spec.mounts.iter().cloned());
     mounts
+}
+
+/// The mount among `earlier` ones that covers the place of `mount`.
+fn parent<'a>(mount: &Mount, earlier: &'a [Mount]) -> Option<&'a Mount> {
+    let covers = |other: &&Mount| !other.optional && mount.target.starts_with(&other.target);
+    earlier.iter().rfind(covers)
 }
 
 /// Makes the place of `mount` in a writable image, unless it exists or would lie in what an earlier mount
 /// covers.
 fn make_place(ground: &Ground, mount: &Mount, earlier: &[Mount]) -> Result<(), SetUpError> {
-    if mount.optional || ground.place(&mount.target).is_ok() {
+    if mount.optional || is_there(ground, mount) {
         return Ok(());
     }
-    if let Some(parent) = earlier
-        .iter()
-        .find(|other| mount.target.starts_with(&other.target))
-    {
-        // What that mount shows may have it already.
-        return match &parent.source {
-            Source::Bind(source) if has(source, &mount.target, &parent.target) => Ok(()),
-            _ => Err(SetUpError::UnderBind {
-                target: mount.target.clone(),
-                parent: parent.target.clone(),
-            }),
-        };
+    match parent(mount, earlier) {
+        // What that mount shows may have it already; and what is in memory is filled later.
+        Some(parent) => match &parent.source {
+            Source::Bind(source) if !has(source, &mount.target, &parent.target) => {
+                Err(under_bind(mount, parent))
+            }
+            _ => Ok(()),
+        },
+        None => make_missing(ground, &mount.target, is_directory(&mount.source)),
     }
-    let directory = match &mount.source {
+}
+
+/// Makes the place of `mount` if it lies in a directory in memory, which is in its place already.
+fn make_place_in_memory(
+    ground: &Ground,
+    mount: &Mount,
+    source: Option<&OwnedFd>,
+    earlier: &[Mount],
+) -> Result<(), SetUpError> {
+    let in_memory =
+        parent(mount, earlier).is_some_and(|parent| matches!(parent.source, Source::Tmpfs { .. }));
+    if mount.optional || !in_memory || is_there(ground, mount) {
+        return Ok(());
+    }
+    // By what is open: relative paths start elsewhere by now.
+    let is_file = source.map(|source| file::status(source).map(|it| it.kind != Kind::Directory));
+    let is_file = matches!(is_file, Some(Ok(true)));
+    make_missing(ground, &mount.target, !is_file)
+}
+
+/// Whether there is something to mount on.
+fn is_there(ground: &Ground, mount: &Mount) -> bool {
+    let literal = mount.literal.as_ref().map(Path::new);
+    literal.is_some_and(|path| ground.place(path).is_ok()) || ground.place(&mount.target).is_ok()
+}
+
+fn is_directory(source: &Source) -> bool {
+    match source {
         Source::Bind(source) => source.is_dir(),
-        Source::Tmpfs => true,
-    };
-    make_missing(ground, &mount.target, directory)
+        Source::Tmpfs { .. } => true,
+    }
+}
+
+/// Says that a place is missing because of the mount that covers it.
+fn explained(error: SetUpError, mount: &Mount, earlier: &[Mount]) -> SetUpError {
+    match (&error, parent(mount, earlier)) {
+        (SetUpError::BindTarget { cause, .. }, Some(parent)) if cause.is_not_found() => {
+            under_bind(mount, parent)
+        }
+        _ => error,
+    }
+}
+
+fn under_bind(mount: &Mount, parent: &Mount) -> SetUpError {
+    SetUpError::UnderBind {
+        target: mount.target.clone(),
+        parent: parent.target.clone(),
+    }
 }
 
 /// Makes a directory or an empty file at `path`, unless something is there.

@@ -38,7 +38,7 @@ pub(crate) enum Proc {
 
 /// A `/proc` for the PID namespace of this process. The kernel refuses it where parts of the host's
 /// `/proc` are covered.
-pub(crate) fn new_proc() -> Result<OwnedFd, SyscallError> {
+pub fn new_proc() -> Result<OwnedFd, SyscallError> {
     FileSystem::open("proc")?.mount(
         Attributes::MOUNT_ATTR_NOSUID
             | Attributes::MOUNT_ATTR_NODEV

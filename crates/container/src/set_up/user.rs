@@ -16,7 +16,7 @@ use crate::spec::{Mount, Source};
 pub(super) fn open_sources(mounts: &[Mount]) -> Result<Vec<Option<OwnedFd>>, SetUpError> {
     let open = |mount: &Mount| match &mount.source {
         Source::Bind(path) => open_source(path).map(Some),
-        Source::Tmpfs => Ok(None),
+        Source::Tmpfs { .. } => Ok(None),
     };
     mounts.iter().map(open).collect()
 }
@@ -36,7 +36,12 @@ pub(super) fn mount(
     source: Option<&OwnedFd>,
 ) -> Result<Option<Shown>, SetUpError> {
     let target = &mount.target;
-    let place = match ground.place(target) {
+    let literal = mount.literal.as_ref().map(Path::new);
+    let (opened, read_only) = match literal.map(|literal| ground.place(literal)) {
+        Some(Ok(place)) => (Ok(place), false),
+        _ => (ground.place(target), mount.read_only),
+    };
+    let place = match opened {
         Ok(place) => place,
         Err(_) if mount.optional => return Ok(None),
         Err(error) => {
@@ -48,15 +53,14 @@ pub(super) fn mount(
     };
     let (mounted, is_host) = match (&mount.source, source) {
         (Source::Bind(path), Some(source)) => (bind(path, source, target, &place)?, true),
-        _ => {
-            let mounted = tmpfs().and_then(|tmpfs| placed(tmpfs, &place));
-            let mounted = mounted.map_err(|error| SetUpError::Tmpfs {
-                target: target.clone(),
-                cause: error.into(),
-            })?;
-            (mounted, false)
-        }
+        (made, _) => (tmpfs(made, target, &place)?, false),
     };
+    if read_only {
+        mount::set_read_only(&mounted, Depth::Recursive).map_err(|error| SetUpError::Mount {
+            path: target.clone(),
+            cause: error.into(),
+        })?;
+    }
     Ok(Shown::new(&mounted, is_host))
 }
 
@@ -92,8 +96,22 @@ fn bind(
         .map_err(failed)
 }
 
-fn tmpfs() -> Result<OwnedFd, SyscallError> {
-    let tmpfs = FileSystem::open("tmpfs")?;
-    tmpfs.string("mode", "1777")?;
-    tmpfs.mount(Attributes::MOUNT_ATTR_NOSUID | Attributes::MOUNT_ATTR_NODEV)
+fn tmpfs(source: &Source, target: &Path, place: &OwnedFd) -> Result<OwnedFd, SetUpError> {
+    let size = match source {
+        Source::Tmpfs { size } => size.as_deref(),
+        Source::Bind(_) => None,
+    };
+    let make = || {
+        let tmpfs = FileSystem::open("tmpfs")?;
+        tmpfs.string("mode", "1777")?;
+        if let Some(size) = size {
+            tmpfs.string("size", size)?;
+        }
+        let attributes = Attributes::MOUNT_ATTR_NOSUID | Attributes::MOUNT_ATTR_NODEV;
+        placed(tmpfs.mount(attributes)?, place)
+    };
+    make().map_err(|error| SetUpError::Tmpfs {
+        target: target.to_owned(),
+        cause: error.into(),
+    })
 }

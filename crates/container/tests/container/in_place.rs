@@ -65,6 +65,8 @@ fn ch_run(invocation: Invocation) -> ExitCode {
     let spec = InPlace {
         command: values("word").into_iter().map(OsString::from).collect(),
         directory: values("cd").first().copied().unwrap_or("/").into(),
+        any_directory: false,
+        own_processes: false,
         environment: InPlaceEnvironment {
             inherited: vec![
                 ("PATH".into(), "/bin".into()),
@@ -228,7 +230,8 @@ fn binds(fixture: &Fixture) {
     let (end, said) = shell(fixture, &format!("bind {path}:/mnt"), "cat /mnt/f");
     assert_eq!((end, &*said), (Ended::Exited(0), "f\n"));
     let (_, said) = shell(fixture, "bind /etc:/proc/x", "true");
-    assert_eq!(said, "can't bind: destination not found: /proc/x\n");
+    let expected = "can't mkdir: /proc/x under existing bind-mount /proc\n";
+    assert_eq!(said, expected);
     let (_, said) = shell(fixture, "bind /none:/mnt", "true");
     assert_eq!(said, "can't bind: source not found: /none\n");
     // The source's own path is in no image, but /mnt/0 is.

@@ -254,11 +254,7 @@ fn not_set_up(fixture: &Fixture) {
 
     let bind = |source: &str, target: &str| {
         let mut spec = shell("true");
-        spec.mounts = vec![Mount {
-            target: target.into(),
-            source: Source::Bind(source.into()),
-            optional: false,
-        }];
+        spec.mounts = vec![Mount::new(Source::Bind(source.into()), target)];
         fixture.try_run(&spec).expect_err("a bad mount").to_string()
     };
     assert_eq!(bind("/none", "/mnt"), "can't bind: source not found: /none");
@@ -347,9 +343,8 @@ fn mounts(fixture: &Fixture) {
     fs::create_dir_all(source.join("below")).unwrap();
     fs::write(source.join("file"), "bound\n").unwrap();
     let bind = |source: std::path::PathBuf, target: &str, optional| Mount {
-        target: target.into(),
-        source: Source::Bind(source),
         optional,
+        ..Mount::new(Source::Bind(source), target)
     };
     let mut spec = shell("cat /mnt/file /etc/motd; echo new >/mnt/below/x; echo x >/mnt/0/x");
     spec.mounts = vec![
@@ -371,11 +366,7 @@ fn mounts(fixture: &Fixture) {
     );
 
     let mut spec = shell("echo x >/mnt/y; stat -c %a /mnt");
-    spec.mounts = vec![Mount {
-        target: "/mnt".into(),
-        source: Source::Tmpfs,
-        optional: false,
-    }];
+    spec.mounts = vec![Mount::new(Source::Tmpfs { size: None }, "/mnt")];
     assert_eq!(fixture.run(&spec).output, "1777\n");
     assert!(!fixture.root().join("mnt/y").exists());
 }
@@ -439,11 +430,7 @@ fn hostile_links(fixture: &Fixture) {
     std::os::unix::fs::symlink(&outside, &link).unwrap();
     let source = fixture.directory.path().to_owned();
     let mut spec = shell("true");
-    spec.mounts = vec![Mount {
-        target: "/etc/links/out".into(),
-        source: Source::Bind(source.clone()),
-        optional: false,
-    }];
+    spec.mounts = vec![Mount::new(Source::Bind(source.clone()), "/etc/links/out")];
     let error = fixture
         .try_run(&spec)
         .expect_err("that path is not in the image");

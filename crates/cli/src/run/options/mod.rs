@@ -8,15 +8,18 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
+use ch_container::MountOption;
 use ch_emulation::Mode;
 use clap::{Arg, ArgAction, Command};
 
-use crate::failure::{Advice as _, Failure};
+use crate::failure::Failure;
 
 mod habits;
 mod table;
+mod values;
 
 use table::{Id, OPTIONS, Row, Takes};
+pub(super) use values::{Feature, TestMessages};
 
 /// Status of a bad option, as `EX_USAGE` of `sysexits.h`.
 const BAD_OPTION: u8 = 64;
@@ -34,6 +37,10 @@ pub(super) enum Request {
     Usage,
     /// `--version`.
     Version,
+    /// `--feature`.
+    Feature(Feature),
+    /// `--test` and `--warnings`, as loud as the options before it say.
+    Test(TestMessages, Box<Options>),
 }
 
 /// A change of the environment; they take effect in order.
@@ -54,8 +61,22 @@ pub(super) struct Options {
     pub(super) image: OsString,
     /// The command and its arguments; empty if the image decides.
     pub(super) command: Vec<OsString>,
-    /// `SRC[:DST]` of every `--bind`.
-    pub(super) binds: Vec<OsString>,
+    /// Options that mount something, and their arguments.
+    pub(super) mounts: Vec<(MountOption, OsString)>,
+    /// The image's configuration counts although there is a command.
+    pub(super) as_configured: bool,
+    /// Nothing of the environment is inherited.
+    pub(super) clean_env: bool,
+    /// Instead of the image's entrypoint; empty for none.
+    pub(super) entrypoint: Option<OsString>,
+    /// The user's home directory is shown.
+    pub(super) home: bool,
+    /// The network is the container's own, and empty.
+    pub(super) no_network: bool,
+    /// The container has processes of its own.
+    pub(super) pid: bool,
+    /// User of the image, as `USER` has it.
+    pub(super) user: Option<String>,
     /// Working directory.
     pub(super) directory: Option<PathBuf>,
     /// Changes of the environment.
@@ -80,10 +101,20 @@ pub(super) struct Options {
     pub(super) unsafe_paths: bool,
     /// The image is writable.
     pub(super) write: bool,
+    /// It is writable in this much memory, and changes are forgotten.
+    pub(super) write_fake: Option<String>,
     /// How many `-q`.
     pub(super) quiet: usize,
     /// How many `-v`.
     pub(super) verbose: usize,
+}
+
+impl Options {
+    /// How much memory changes of the image may take, if they are to be forgotten.
+    pub(super) fn changes_in_memory(&self) -> Option<&str> {
+        let home = self.home.then_some(values::USUAL_MEMORY);
+        self.write_fake.as_deref().or(home)
+    }
 }
 
 /// Understands `arguments`, which do not include the program's name.
@@ -126,6 +157,9 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Request, Failure> {
 /// What only all options together show.
 fn check(options: &Options) -> Result<(), Failure> {
     let Options { quiet, verbose, .. } = options;
+    if options.user.is_some() && (options.uid.is_some() || options.gid.is_some()) {
+        return Err(failed("--user incompatible with --uid and --gid"));
+    }
     match (quiet, verbose) {
         (1.., 1..) => Err(failed("--quiet incompatible with --verbose")),
         (4.., _) => Err(failed("--quiet can be specified at most thrice")),
@@ -236,13 +270,18 @@ fn apply(
 ) -> Result<Option<Request>, Failure> {
     let required = || value.clone().unwrap_or_default();
     match option.id {
-        Id::Bind => options.binds.push(required()),
+        Id::AsConfigured => options.as_configured = true,
+        Id::Bind => options.mounts.push((MountOption::Bind, required())),
         Id::Cd => options.directory = Some(required().into()),
         Id::ChSsh => return Err(failed("--ch-ssh is no longer supported")),
+        Id::CleanEnv => options.clean_env = true,
+        Id::Entrypoint => options.entrypoint = Some(required()),
         Id::EnvNoExpand => options.no_expand = true,
-        Id::Force => options.emulation = Some(emulation(&required())?),
-        Id::Gid => options.gid = Some(number(option.long, &required())?),
+        Id::Feature => return values::feature(&required()).map(|it| Some(Request::Feature(it))),
+        Id::Force => options.emulation = Some(values::emulation(&required())?),
+        Id::Gid => options.gid = Some(values::number(option.long, &required())?),
         Id::Help => return Ok(Some(Request::Help)),
+        Id::Home => options.home = true,
         Id::Later => {
             return Err(Failure::not_yet(format_args!("--{}", option.long)).with_status(FAILED));
         }
@@ -250,66 +289,44 @@ fn apply(
             return Err(failed("mount point can't be empty string"));
         }
         Id::Mount => options.mount_point = Some(required().into()),
+        Id::Network => options.no_network = values::is_without_network(&required())?,
         Id::NoHome => {}
         Id::NoPasswd => options.no_passwd = true,
+        Id::Pid => options.pid = true,
         Id::PrivateTmp => options.private_tmp = true,
         Id::Quiet => options.quiet += 1,
+        Id::RoBind => (options.mounts).push((MountOption::ReadOnlyBind, required())),
         Id::Seccomp => options.emulation = Some(Mode::Seccomp),
         Id::SetEnv => options.changes.push(Change::Set(value)),
         Id::SetEnv0 => options.changes.push(Change::SetNul(value)),
         Id::Storage => options.storage = Some(required().into()),
-        Id::Uid => options.uid = Some(number(option.long, &required())?),
+        Id::Test => return said(values::test(&required())?, options),
+        Id::Tmpfs => options.mounts.push((MountOption::Tmpfs, required())),
+        Id::Uid => options.uid = Some(values::number(option.long, &required())?),
         Id::Unsafe => options.unsafe_paths = true,
         Id::UnsetEnv if required().is_empty() => {
             return Err(failed("--unset-env: GLOB must have non-zero length"));
         }
         Id::UnsetEnv => options.changes.push(Change::Unset(required())),
         Id::Usage => return Ok(Some(Request::Usage)),
+        Id::User => options.user = Some(values::user(&required())?),
         Id::Verbose => options.verbose += 1,
         Id::Version => return Ok(Some(Request::Version)),
+        Id::Warnings => {
+            let count = values::number(option.long, &required())?;
+            return said(TestMessages::Warnings(count), options);
+        }
         Id::Write => options.write = true,
+        Id::WriteFake => options.write_fake = Some(values::memory(value.as_deref())),
     }
     Ok(None)
 }
 
-/// A mode of root emulation; nothing is installed in images that are run.
-fn emulation(name: &OsStr) -> Result<Mode, Failure> {
-    match name.to_string_lossy().parse() {
-        Ok(Mode::Fakeroot) => {
-            let later = Failure::not_yet("--force=fakeroot").with_status(FAILED);
-            Err(later.with_hint("use --force=supervisor"))
-        }
-        Ok(mode) => Ok(mode),
-        Err(error) => {
-            let hint = error.advice().unwrap_or_default();
-            Err(failed(error).with_hint(hint))
-        }
-    }
-}
-
-/// A user or group number, as `strtol` would read it.
-fn number(option: &str, text: &OsStr) -> Result<u32, Failure> {
-    let text = text.to_string_lossy();
-    let text = text.trim_start();
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let complaint = |what| failed(format_args!("--{option}: {what}"));
-    let end = digits
-        .find(|letter: char| !letter.is_ascii_digit())
-        .unwrap_or(digits.len());
-    if end == 0 {
-        return Err(complaint("no digits found"));
-    }
-    if end < digits.len() {
-        return Err(complaint("extra characters after digits"));
-    }
-    if text.starts_with('-') && digits.bytes().any(|digit| digit != b'0') {
-        return Err(complaint("must be non-negative"));
-    }
-    // The highest number means "no change" to the kernel.
-    match digits.parse() {
-        Ok(u32::MAX) | Err(_) => Err(complaint("out of range")),
-        Ok(number) => Ok(number),
-    }
+/// Messages that are to be printed with the options so far.
+fn said(messages: TestMessages, options: &mut Options) -> Result<Option<Request>, Failure> {
+    let options = std::mem::take(options);
+    check(&options)?;
+    Ok(Some(Request::Test(messages, Box::new(options))))
 }
 
 /// One line per option, for `--help`.

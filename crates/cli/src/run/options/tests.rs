@@ -78,11 +78,30 @@ fn options_are_understood_in_every_spelling() {
         uid: Some(7),
         gid: Some(8),
         directory: Some("/d".into()),
-        binds: vec!["/a:/b".into(), "/c".into()],
+        mounts: vec![
+            (MountOption::Bind, "/a:/b".into()),
+            (MountOption::Bind, "/c".into()),
+        ],
         no_passwd: true,
         ..Options::default()
     };
     assert_eq!(options, expected);
+}
+
+#[test]
+fn values_are_checked_and_have_defaults() {
+    let options = run(&["-W", "--entrypoint", "--network=none", "--user=a:b", "I"]);
+    assert_eq!(options.changes_in_memory(), Some("12%"));
+    assert_eq!(options.entrypoint, Some("".into()));
+    assert_eq!(options.user.as_deref(), Some("a:b"));
+    assert!(options.no_network);
+    let options = run(&["-W1m", "--home", "--network=none", "--network=host", "I"]);
+    assert_eq!(options.changes_in_memory(), Some("1m"));
+    assert!(!options.no_network, "the last one counts");
+    assert_eq!(run(&["--home", "I"]).changes_in_memory(), Some("12%"));
+    assert_eq!(run(&["I"]).changes_in_memory(), None);
+    // A value that may be left out must be joined.
+    assert_eq!(run(&["-W", "1m", "I"]).image, "1m");
 }
 
 #[test]
@@ -107,7 +126,7 @@ fn environment_changes_keep_their_order() {
 
 #[test]
 fn complaints_are_those_of_the_reference() {
-    let cases: [(&[&str], &str, u8); 20] = [
+    let cases: [(&[&str], &str, u8); 24] = [
         (
             &["--nonexistent", "I"],
             "unrecognized option '--nonexistent'",
@@ -159,6 +178,14 @@ fn complaints_are_those_of_the_reference() {
         (&["-m", "", "I"], "mount point can't be empty string", 31),
         (&["--ch-ssh", "I"], "--ch-ssh is no longer supported", 31),
         (&["--join", "I"], "not yet supported: --join", 31),
+        (&["--unpack", "I"], "not yet supported: --unpack", 31),
+        (&["--feature=x"], "unknown feature: x", 31),
+        (&["--test=x"], "--test: invalid argument: x", 31),
+        (
+            &["--user=a", "-g7", "I"],
+            "--user incompatible with --uid and --gid",
+            31,
+        ),
         (&["-w"], "IMAGE and/or COMMAND not specified", 31),
     ];
     for (words, message, status) in &cases {

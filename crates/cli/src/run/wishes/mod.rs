@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ch_container::environment::{
     DEFAULT_PATH, Edit, EnvironmentError, InPlaceEnvironment, PROXIES, Separator,
 };
-use ch_container::{AccountSources, Accounts, InPlace, Variables};
+use ch_container::{AccountSources, Accounts, InPlace, Mount, Source, Variables};
 use ch_emulation::Mode;
 use ch_linux::namespace::Identity;
 use ch_oci::{Execution, ImageConfig};
@@ -37,11 +37,18 @@ impl Wishes<'_> {
             environment,
             ..
         } = self;
-        let mounts = binds::mounts(&options.binds)?;
+        let asked = options.mounts.iter();
+        let mut mounts =
+            binds::of_options(asked.map(|(option, argument)| (*option, argument.as_os_str())))?;
+        let home = options.home.then(|| self.home()).transpose()?;
+        let variable = home.as_ref().map(|home| home.target.clone().into());
+        mounts.splice(0..0, home);
         Ok(InPlace {
             command: self.command()?,
             directory: self.directory(),
-            environment: self.variables()?,
+            any_directory: options.directory.is_none(),
+            own_processes: options.pid,
+            environment: self.variables(variable)?,
             mounts,
             tmp: (!options.private_tmp).then(|| {
                 environment
@@ -49,12 +56,28 @@ impl Wishes<'_> {
                     .unwrap_or_else(|| "/tmp".into())
             }),
             accounts: (!options.no_passwd && self.chosen_user().is_none()).then(|| self.accounts()),
-            writable: options.write,
+            writable: options.write || options.changes_in_memory().is_some(),
             file_mode_mask: self.file_mode_mask,
             emulation: self.emulation(),
             user: self.user(),
             remembered: Vec::new(),
         })
+    }
+
+    /// The caller's home directory, as it is to be seen.
+    fn home(&self) -> Result<Mount, Failure> {
+        let home = self.environment.path(environment::HOME);
+        let home = home.ok_or_else(|| Failure::new("--home failed: $HOME not set"))?;
+        let user = self.environment.text(environment::USER);
+        let user = user.unwrap_or_else(|| self.accounts().user.name);
+        if user.contains('/') || [".", ".."].contains(&&*user) {
+            let message = format_args!("--home failed: not a user's name: {user}");
+            return Err(Failure::new(message));
+        }
+        Ok(Mount::new(
+            Source::Bind(home),
+            Path::new("/home").join(user),
+        ))
     }
 
     fn emulation(&self) -> Mode {
@@ -70,6 +93,9 @@ impl Wishes<'_> {
 
     /// The same, if it is one of the image's own users, as in a build.
     fn chosen_user(&self) -> Option<String> {
+        if let Some(user) = &self.options.user {
+            return Some(user.clone());
+        }
         if self.emulation() != Mode::Supervisor {
             return None;
         }
@@ -85,28 +111,31 @@ impl Wishes<'_> {
         }
     }
 
-    /// The command line's command, else the image's.
+    /// The entrypoint, if there is to be one, and the command line's command or else the image's.
     fn command(&self) -> Result<Vec<OsString>, Failure> {
-        if !self.as_configured() {
-            return Ok(self.options.command.clone());
+        let given = &self.options.command;
+        let owned = |words: &Option<Vec<String>>| -> Vec<OsString> {
+            words.iter().flatten().map(OsString::from).collect()
+        };
+        let mut command = match (&self.options.entrypoint, self.execution()) {
+            (Some(program), _) if program.is_empty() => Vec::new(),
+            (Some(program), _) => vec![program.clone()],
+            (None, Some(config)) if self.as_configured() => owned(&config.entrypoint),
+            (None, _) => Vec::new(),
+        };
+        match self.execution() {
+            Some(config) if given.is_empty() => command.extend(owned(&config.cmd)),
+            _ => command.extend_from_slice(given),
         }
-        let configured: Vec<OsString> = self
-            .execution()
-            .into_iter()
-            .flat_map(|config| [&config.entrypoint, &config.cmd])
-            .flatten()
-            .flatten()
-            .map(OsString::from)
-            .collect();
-        if configured.is_empty() {
+        if command.is_empty() {
             return Err(incomplete());
         }
-        Ok(configured)
+        Ok(command)
     }
 
-    /// Without a command, the image decides: what to run, where, and with which variables.
+    /// Without a command the image decides what to run, where, and with which variables; with one if it is asked to.
     fn as_configured(&self) -> bool {
-        self.options.command.is_empty()
+        self.options.as_configured || self.options.command.is_empty()
     }
 
     fn execution(&self) -> Option<&Execution> {
@@ -122,7 +151,7 @@ impl Wishes<'_> {
         Path::new("/").join(directory.unwrap_or(Path::new("")))
     }
 
-    fn variables(&self) -> Result<InPlaceEnvironment, EnvironmentError> {
+    fn variables(&self, home: Option<OsString>) -> Result<InPlaceEnvironment, EnvironmentError> {
         let config = self
             .execution()
             .and_then(|config| config.env.as_ref())
@@ -136,11 +165,13 @@ impl Wishes<'_> {
             });
         let owned = |(name, value): (&OsStr, &OsStr)| (name.to_owned(), value.to_owned());
         let mut inherited: Variables = self.environment.iter().map(owned).collect();
+        let is_proxy = |name: &OsStr| PROXIES.iter().any(|proxy| name == *proxy);
+        if self.options.clean_env {
+            inherited.retain(|(name, _)| name == environment::TERM);
+        }
         if self.as_configured() {
             // What the image's own environment is put over: a terminal, and the way to the network.
-            inherited.retain(|(name, _)| {
-                name == environment::TERM || PROXIES.iter().any(|proxy| name == proxy)
-            });
+            inherited.retain(|(name, _)| name == environment::TERM || is_proxy(name));
             inherited.extend(config.clone().unwrap_or_default());
             if !inherited.iter().any(|(name, _)| name == environment::PATH) {
                 inherited.push((environment::PATH.into(), DEFAULT_PATH.into()));
@@ -154,6 +185,7 @@ impl Wishes<'_> {
             .collect::<Result<_, _>>()?;
         Ok(InPlaceEnvironment {
             inherited,
+            home,
             config,
             edits,
             literal: self.options.no_expand,

@@ -116,3 +116,35 @@ fn temporary_files_are_the_hosts_unless_private() {
     };
     assert_eq!(spec(&options, None).unwrap().tmp, None);
 }
+
+#[test]
+fn entrypoint_and_command_are_put_together() {
+    let with = |entrypoint: Option<&str>, as_configured, command: &[&str]| {
+        let options = Options {
+            entrypoint: entrypoint.map(OsString::from),
+            as_configured,
+            command: command.iter().map(OsString::from).collect(),
+            ..Options::default()
+        };
+        spec(&options, Some(CONFIG)).unwrap().command
+    };
+    assert_eq!(with(None, true, &["x"]), ["echo", "e", "x"]);
+    assert_eq!(with(Some("p"), true, &["x"]), ["p", "x"]);
+    assert_eq!(with(Some("p"), false, &["x"]), ["p", "x"]);
+    assert_eq!(with(Some("p"), false, &[]), ["p", "c"]);
+    assert_eq!(with(Some(""), false, &[]), ["c"]);
+    assert_eq!(with(Some(""), true, &["x"]), ["x"]);
+}
+
+#[test]
+fn a_clean_environment_keeps_the_terminal_only() {
+    for (as_configured, expected) in [(false, &["TERM"][..]), (true, &["TERM", "A", "PATH"])] {
+        let options = Options {
+            clean_env: true,
+            as_configured,
+            command: vec!["env".into()],
+            ..Options::default()
+        };
+        assert_eq!(names(&spec(&options, Some(CONFIG)).unwrap()), expected);
+    }
+}
