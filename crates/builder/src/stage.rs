@@ -2,7 +2,7 @@
 
 use ch_container::environment::DEFAULT_PATH;
 use ch_dockerfile::ast::File;
-use ch_dockerfile::substitute;
+use ch_dockerfile::substitute::{self, Expanded};
 use ch_oci::{History, ImageConfig, Platform};
 use ch_storage::{ImageLayer, LayerId, StateId};
 
@@ -134,6 +134,16 @@ impl<'a> Words<'a> {
     /// The word with quotes, escapes and variables resolved.
     pub(crate) fn expand(&mut self, text: &str) -> Result<String, BuildError> {
         let expanded = plan::expand(self.file, self.keyword, text, self.scope)?;
+        Ok(self.note(expanded))
+    }
+
+    /// Likewise for a word that may have wildcards, in which escapes stay.
+    pub(crate) fn expand_wildcards(&mut self, text: &str) -> Result<String, BuildError> {
+        let expanded = plan::expand_wildcards(self.file, self.keyword, text, self.scope)?;
+        Ok(self.note(expanded))
+    }
+
+    fn note(&mut self, expanded: Expanded) -> String {
         for name in expanded.undefined {
             if self.globals.get(&name).is_some() {
                 self.hints.push(format!(
@@ -141,7 +151,7 @@ impl<'a> Words<'a> {
                 ));
             }
         }
-        Ok(expanded.text)
+        expanded.text
     }
 
     /// The word with only those variables replaced that are set.

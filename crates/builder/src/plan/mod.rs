@@ -8,8 +8,8 @@ mod operands;
 mod supported;
 
 use ch_dockerfile::Word;
-use ch_dockerfile::ast::{self, File, GlobalArgument, Stage};
-use ch_dockerfile::substitute::{self, Expanded};
+use ch_dockerfile::ast::{self, Escape, File, GlobalArgument, Stage};
+use ch_dockerfile::substitute::{self, Expanded, Lookup, SubstituteError};
 use ch_oci::{Platform, Reference};
 use jiff::Timestamp;
 
@@ -208,8 +208,28 @@ pub(crate) fn expand(
     text: &str,
     scope: &Scope,
 ) -> Result<Expanded, BuildError> {
+    expand_by(substitute::word, file, keyword, text, scope)
+}
+
+/// Like [`expand`], for a word that may have wildcards: what its author protects stays protected.
+pub(crate) fn expand_wildcards(
+    file: &File,
+    keyword: &'static str,
+    text: &str,
+    scope: &Scope,
+) -> Result<Expanded, BuildError> {
+    expand_by(substitute::wildcards, file, keyword, text, scope)
+}
+
+fn expand_by(
+    substitution: fn(&str, Escape, &Lookup<'_>) -> Result<Expanded, SubstituteError>,
+    file: &File,
+    keyword: &'static str,
+    text: &str,
+    scope: &Scope,
+) -> Result<Expanded, BuildError> {
     let lookup = |name: &str| scope.get(name).map(str::to_owned);
-    substitute::word(text, file.directives.escape, &lookup).map_err(|source| {
+    substitution(text, file.directives.escape, &lookup).map_err(|source| {
         let word = text.to_owned();
         Problem::Substitute {
             keyword,

@@ -6,7 +6,7 @@ mod pattern;
 mod scan;
 
 use crate::ast::Escape;
-use scan::Scanner;
+use scan::{Escapes, Scanner};
 
 /// A word after substitution.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,12 +46,21 @@ pub type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// Substitutes one word of an instruction: removes quotes and escapes, replaces variables, unset ones by nothing.
 pub fn word(text: &str, escape: Escape, lookup: &Lookup<'_>) -> Result<Expanded, SubstituteError> {
-    Scanner::new(text, escape.char(), true, lookup).all()
+    Scanner::new(text, escape.char(), true, lookup).all(Escapes::Removed)
+}
+
+/// Like [`word`], for a word with wildcards: an escape outside quotes stays, as `\`, with what it protects.
+pub fn wildcards(
+    text: &str,
+    escape: Escape,
+    lookup: &Lookup<'_>,
+) -> Result<Expanded, SubstituteError> {
+    Scanner::new(text, escape.char(), true, lookup).all(Escapes::Kept)
 }
 
 /// Substitutes the body of a here-document: `\` protects, quotes are ordinary characters.
 pub fn body(text: &str, lookup: &Lookup<'_>) -> Result<Expanded, SubstituteError> {
-    Scanner::new(text, '\\', false, lookup).all()
+    Scanner::new(text, '\\', false, lookup).all(Escapes::Removed)
 }
 
 /// Replaces only variables that are set; all other text stays, quotes and escapes too.

@@ -19,7 +19,7 @@ pub(super) struct Scanner<'t, 'l> {
 
 /// What happens to an escape and the character that it protects.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Escapes {
+pub(super) enum Escapes {
     /// The escape goes.
     Removed,
     /// Both stay, for the reader of a pattern.
@@ -42,8 +42,8 @@ impl<'t, 'l> Scanner<'t, 'l> {
     }
 
     /// The whole text.
-    pub(super) fn all(mut self) -> Result<Expanded, SubstituteError> {
-        let text = self.until(None, Escapes::Removed)?;
+    pub(super) fn all(mut self, escapes: Escapes) -> Result<Expanded, SubstituteError> {
+        let text = self.until(None, escapes)?;
         let undefined = self.undefined;
         Ok(Expanded { text, undefined })
     }
