@@ -36,7 +36,7 @@ mod view;
 mod workspace;
 
 pub use ch_linux::surroundings::Diagnosis;
-pub use commit::{CommitError, Committed, Learned};
+pub use commit::{CommitError, Committed, Learned, Shared};
 pub use content::{ContentError, LayerContent, StackContent};
 pub use flat::{FlattenError, Flattened, flatten, furnish, unfurnish};
 pub use mount_points::{MountPoints, PlaceKind};

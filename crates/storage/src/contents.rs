@@ -1,4 +1,5 @@
-//! Content tables: what a builder remembers of the files of a context, so as not to read them again.
+//! Content tables: what a builder remembers of the files of a context, so as not to read them again, and of what it
+//! copied, so as not to write it again.
 //!
 //! A table is one file below `contents/`, written beside and renamed in, so builds at once do no harm: the last one
 //! wins. Its first line is the SHA-256 of the rest; what does not agree with it is no table. Losing one
@@ -13,10 +14,10 @@ use crate::sweep::remove_if_there;
 use crate::{PublishError, Storage};
 
 /// More tables than this are not kept; the oldest goes first.
-const MOST: usize = 64;
+const MOST: usize = 256;
 
 impl Storage {
-    /// The table of the context `key`, if there is a whole one.
+    /// The table of the context or copy `key`, if there is a whole one.
     pub fn content_table(&self, key: &Digest) -> Option<Vec<u8>> {
         let read = || match self.directory().try_directory(names::CONTENTS)? {
             Some(directory) => directory.try_read(key.hex()),
@@ -32,7 +33,7 @@ impl Storage {
         whole.then(|| table.to_vec())
     }
 
-    /// Keeps `table` for the context `key`, in place of an older one.
+    /// Keeps `table` for the context or copy `key`, in place of an older one.
     pub fn put_content_table(&self, key: &Digest, table: &[u8]) -> Result<(), PublishError> {
         self.write_content_table(key, table)
             .map_err(PublishError::Draft)

@@ -9,7 +9,7 @@
 //! layers/<id>/blob.json    the archives that were made of it; may be lost
 //! images/<name>.json       image record; images/deleted/ those that can come back
 //! states/<id>.json         build cache: what a step left behind
-//! contents/<hash>          digests of the files of one context, see [`Storage::content_table`]
+//! contents/<hash>          digests of the files of a context or copy, see [`Storage::content_table`]
 //! mounts/                  cache mounts of `RUN`
 //! tmp/lock                 lock of the whole directory: shared by commands, exclusive for reset
 //! tmp/reset                only while a reset is under way

@@ -6,12 +6,18 @@ use std::path::{Path, PathBuf};
 use ch_linux::file::{Kind, Status};
 use ch_ownership::Override;
 
+use super::Shared;
+
 /// What objects of a workspace are believed to be: by number, and where an overlay has given an object another number
 /// when it was changed, by path.
 #[derive(Debug, Default)]
 pub struct Learned {
     numbers: HashMap<u64, Override>,
     paths: HashMap<PathBuf, Override>,
+    /// Files that the layer is to have from an older one.
+    pub(super) shared: Option<Shared>,
+    /// See [`Learned::files_are_made`].
+    pub(super) files_are_made: bool,
 }
 
 impl Learned {
@@ -24,6 +30,23 @@ impl Learned {
     /// Adds the object at `path` below the root, which stays there until the commit.
     pub fn add_at(&mut self, path: PathBuf, believed: Override) {
         self.paths.insert(path, believed);
+    }
+
+    /// Adds all that `other` knows, in place of what was known of the same objects.
+    pub fn absorb(&mut self, other: Self) {
+        self.numbers.extend(other.numbers);
+        self.paths.extend(other.paths);
+    }
+
+    /// Lets the layer have these files as well.
+    pub fn share(&mut self, shared: Shared) {
+        self.shared = Some(shared);
+    }
+
+    /// Says that every regular file was made by the caller, none by changing one of the image: what is believed of it
+    /// is with it, unless it was added here.
+    pub fn files_are_made(&mut self) {
+        self.files_are_made = true;
     }
 
     /// What was added at `path`.

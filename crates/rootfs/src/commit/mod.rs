@@ -6,6 +6,7 @@
 
 mod inherited;
 mod learned;
+mod shared;
 mod walk;
 
 use ch_linux::SyscallError;
@@ -14,6 +15,7 @@ use ch_storage::{LayerId, LayerMeta, PublishError};
 
 use crate::{StackError, Workspace, attributes};
 pub use learned::Learned;
+pub use shared::Shared;
 use walk::Walk;
 
 /// Why the changes of a step can't become a layer.
@@ -75,6 +77,9 @@ impl Workspace {
         } = self;
         // Last descriptor of the mount: the kernel is done with the upper directory when this returns.
         drop(root);
+        if let Some(shared) = &learned.shared {
+            shared.link(&layer.files)?;
+        }
         let walked = Walk::new(&stack, learned).run(&layer.files, &artificial)?;
         let root_after = attributes::capture(&layer.files).map_err(|source| CommitError::File {
             path: String::new(),

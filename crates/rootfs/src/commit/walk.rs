@@ -167,14 +167,32 @@ impl<'a> Walk<'a> {
             self.found.whiteouts += 1;
             return Ok(Fate::Kept);
         }
-        let inherited = self.beside(directory, name, &status)?;
         if status.kind == Kind::File {
             self.found.bytes += status.size;
+        }
+        if self.is_right(&status) {
+            self.warn_of(name);
+            return Ok(Fate::Kept);
+        }
+        let inherited = self.beside(directory, name, &status)?;
+        if status.kind == Kind::File {
             let file = self.check(overlay::open_change(directory, name, &status))?;
             self.put_right(&file, &status, inherited)?;
         } else {
             self.keep_beside(&inherited.unwrap_or_default());
         }
+        self.warn_of(name);
+        Ok(Fate::Kept)
+    }
+
+    /// Whether whoever made a file has done all that there is to do: it need not be opened.
+    fn is_right(&self, status: &Status) -> bool {
+        self.learned.files_are_made
+            && status.kind == Kind::File
+            && self.learned.at(&self.path).is_none()
+    }
+
+    fn warn_of(&mut self, name: &OsStr) {
         if name.as_bytes().starts_with(b".wh.") {
             let warning = format!(
                 "/{}: its name means a removal, so it can't be pushed",
@@ -182,7 +200,6 @@ impl<'a> Walk<'a> {
             );
             self.found.warnings.push(warning);
         }
-        Ok(Fate::Kept)
     }
 
     /// What an object has that it can't carry: learned of it in this step, or else from the one below.

@@ -105,7 +105,9 @@ impl<'a> Merge<'a> {
         if !is_linked {
             let mut left = Extra::of(self.owner(seen.layer, seen.path));
             match kind {
-                Kind::File => left = copy_file(seen, target, name, left)?,
+                Kind::File => {
+                    left = object::copy_file(seen.directory, name, seen.status, target, left)?
+                }
                 Kind::Symlink => object::copy_link(seen.directory, target, name, seen.status)?,
                 _ => object::copy_fifo(target, name, seen.status)?,
             }
@@ -166,23 +168,6 @@ impl<'a> Merge<'a> {
         let line = left.line(path.as_os_str().as_bytes());
         self.found.owners.extend(line.into_bytes());
     }
-}
-
-/// Copies a file; gives back what the copy cannot carry.
-fn copy_file(
-    seen: &Seen<'_>,
-    target: &Directory,
-    name: &OsStr,
-    mut extra: Extra,
-) -> Result<Extra, SyscallError> {
-    let original = file::open_at(seen.directory, name, OFlags::RDONLY)?;
-    let copy = file::create_at(target, name, 0o600)?;
-    object::copy_content(&original, &copy, seen.status)?;
-    extra.take_from(&original)?;
-    let left = extra.put_on(&copy)?;
-    file::set_mode(&copy, seen.status.mode)?;
-    file::set_modified(&copy, seen.status.modified)?;
-    Ok(left)
 }
 
 fn failed(path: &Path) -> impl FnOnce(SyscallError) -> FlattenError {

@@ -24,6 +24,7 @@ use ch_storage::{LayerId, Storage};
 
 use crate::{ContentError, StackContent};
 pub use furnish::{furnish, unfurnish};
+pub(crate) use object::{Extra, copy_file};
 
 /// Why layers could not be made one directory.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
-use ch_linux::file::{self, Status};
+use ch_linux::file::{self, OFlags, Status};
 use ch_linux::namespace::Identity;
 use ch_linux::tree::Directory;
 use ch_linux::{SyscallError, xattr};
@@ -17,12 +17,27 @@ use crate::attributes;
 /// What the kernel takes as a block of a file with holes, at most.
 const PIECE: usize = 64 * 1024;
 
-/// Copies content; `copy` is new and empty.
-pub(super) fn copy_content(
-    original: &OwnedFd,
-    copy: &OwnedFd,
+/// Copies the file `name`, of this `status`, with `extra` in place of what it has of that; gives back what the copy
+/// cannot carry.
+pub(crate) fn copy_file(
+    from: impl AsFd,
+    name: &OsStr,
     status: &Status,
-) -> Result<(), SyscallError> {
+    to: impl AsFd,
+    mut extra: Extra,
+) -> Result<Extra, SyscallError> {
+    let original = file::open_at(from, name, OFlags::RDONLY)?;
+    let copy = file::create_at(to, name, 0o600)?;
+    copy_content(&original, &copy, status)?;
+    extra.take_from(&original)?;
+    let left = extra.put_on(&copy)?;
+    file::set_mode(&copy, status.mode)?;
+    file::set_modified(&copy, status.modified)?;
+    Ok(left)
+}
+
+/// Copies content; `copy` is new and empty.
+fn copy_content(original: &OwnedFd, copy: &OwnedFd, status: &Status) -> Result<(), SyscallError> {
     if status.size == 0 || file::try_reflink(copy, original) {
         return Ok(());
     }
@@ -77,7 +92,7 @@ pub(super) fn copy_fifo(to: &Directory, name: &OsStr, status: &Status) -> Result
 
 /// Attributes of an object beside what `stat(2)` tells, by their names on disk.
 #[derive(Debug, Default)]
-pub(super) struct Extra(BTreeMap<Vec<u8>, Vec<u8>>);
+pub(crate) struct Extra(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Extra {
     /// Those that an owners file has.
