@@ -103,9 +103,6 @@ pub enum Problem {
     /// `--chmod` of something that is no mode.
     #[error(transparent)]
     Mode(#[from] ModeError),
-    /// What `COPY` wrote may not be what it was looked up by.
-    #[error("can't COPY: a source changed while it was copied")]
-    SourceChanged,
     /// The directory of `WORKDIR` can't be made.
     #[error("WORKDIR: can't make the directory")]
     WorkingDirectory(#[source] CopyError),

@@ -28,7 +28,7 @@ mod stage;
 mod step;
 
 pub use build::{Built, Context, Pull, TakeOutput, build, check};
-pub use context::error::{CopyError, NoSourcesError, OutsideError};
+pub use context::error::{ChangedError, CopyError, NoSourcesError, OutsideError};
 pub use context::mode::ModeError;
 pub use context::pattern::MalformedPatternError;
 pub use error::{BuildError, Problem};

@@ -116,6 +116,18 @@ impl Digest {
         &self.0.hex[..7]
     }
 
+    /// The hash that the digits stand for.
+    pub fn bytes(&self) -> Vec<u8> {
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => digit - b'0',
+            digit => digit - b'a' + 10,
+        };
+        let pairs = self.0.hex.as_bytes().chunks_exact(2);
+        pairs
+            .map(|pair| value(pair[0]) << 4 | value(pair[1]))
+            .collect()
+    }
+
     fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Self {
         let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
         let hex = hash

@@ -20,4 +20,4 @@ pub use harness::{Case, run_cases};
 pub use image::{ImageLayout, run_tool};
 pub use outcome::Outcome;
 pub use registry::{Access, Registry, Transport};
-pub use tree::{Entry, listing};
+pub use tree::{Entry, listing, plant};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -20,6 +20,45 @@ pub struct Entry {
     pub content: String,
     /// First name, in byte order, of the file that this name is a hard link of; its own for most.
     pub first_name: PathBuf,
+}
+
+/// Makes a tree below `root` of `PATH` (a file that holds its path), `PATH/`, `PATH -> TARGET` and `PATH = OTHER`, a hard
+/// link, each with an optional octal mode in front.
+///
+/// # Panics
+///
+/// When something can't be made.
+pub fn plant(root: &Path, items: &[&str]) {
+    for item in items {
+        let (mode, item) = match item.split_once(' ') {
+            Some((mode, rest)) if mode.bytes().all(|b| b.is_ascii_digit()) => (Some(mode), rest),
+            _ => (None, *item),
+        };
+        if let Some((path, target)) = item.split_once(" -> ") {
+            symlink(target, root.join(path)).expect("the link can be made");
+            continue;
+        }
+        if let Some((path, other)) = item.split_once(" = ") {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().expect("a path has a parent"))
+                .expect("the tree can be made");
+            fs::hard_link(root.join(other), path).expect("the tree can be made");
+            continue;
+        }
+        let path = root.join(item);
+        if item.ends_with('/') {
+            fs::create_dir_all(&path).expect("the tree can be made");
+        } else {
+            fs::create_dir_all(path.parent().expect("a path has a parent"))
+                .expect("the tree can be made");
+            fs::write(&path, item).expect("the tree can be made");
+        }
+        if let Some(mode) = mode {
+            let mode = u32::from_str_radix(mode, 8).expect("a mode is octal");
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+                .expect("the tree can be made");
+        }
+    }
 }
 
 /// Lists everything below `root`, by path relative to it; `root` itself is the empty path.

@@ -49,6 +49,9 @@ pub enum CopyError {
     /// What lies beside the image's files can't be understood.
     #[error("can't read the owners of the image's files")]
     Owners(#[source] StackError),
+    /// What was written may not be what the copy was looked up by.
+    #[error("can't COPY: a source changed while it was copied")]
+    Changed(#[source] ChangedError),
     /// A source could not be read.
     #[error("can't read {}", .path.display())]
     Read {
@@ -68,7 +71,7 @@ pub enum CopyError {
 }
 
 /// What can't be read at `path` of the context.
-pub(super) fn reading(path: &Path) -> impl Fn(SyscallError) -> CopyError {
+pub(super) fn reading(path: &Path) -> impl Fn(SyscallError) -> CopyError + use<> {
     let path = path.to_owned();
     move |source| CopyError::Read {
         path: path.clone(),
@@ -77,7 +80,7 @@ pub(super) fn reading(path: &Path) -> impl Fn(SyscallError) -> CopyError {
 }
 
 /// What can't be written at `path` of the image.
-pub(super) fn writing(path: &Path) -> impl Fn(SyscallError) -> CopyError {
+pub(super) fn writing(path: &Path) -> impl Fn(SyscallError) -> CopyError + use<> {
     let path = absolute(path);
     move |source| CopyError::Write {
         path: path.clone(),
@@ -93,6 +96,14 @@ fn did_you_mean(nearest: Option<&str>) -> String {
 #[derive(Debug, thiserror::Error)]
 #[error("no sources found")]
 pub struct NoSourcesError;
+
+/// A source is not what it was when the copy was looked up.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is not what it was a moment ago", .0.display())]
+pub struct ChangedError(
+    /// Path in the context.
+    pub PathBuf,
+);
 
 /// How a source leaves its root.
 #[derive(Debug, thiserror::Error)]

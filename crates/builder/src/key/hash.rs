@@ -49,6 +49,12 @@ impl KeyHash {
         self.0.finish()
     }
 
+    /// The digest as bytes.
+    pub(crate) fn finish_bytes(self) -> [u8; 32] {
+        let bytes = self.finish().bytes();
+        bytes.try_into().expect("SHA-256 has 32 bytes")
+    }
+
     /// The state with this key.
     pub(crate) fn state(self) -> StateId {
         StateId::new(&self.finish())

@@ -1,13 +1,15 @@
 //! Instructions that write files from outside: `COPY` and `WORKDIR`.
 
+use std::cell::RefCell;
+
 use ch_dockerfile::ast::{Copy, Header};
 use ch_emulation::Mode;
 use ch_rootfs::Workspace;
 
 use super::Schedule;
 use super::cache::{Part, Step};
-use crate::Mark;
 use crate::context::imposed::Ids;
+use crate::context::previous::{self, Previous};
 use crate::error::{BuildError, Problem};
 use crate::key::KeyHash;
 use crate::machinery::Machinery;
@@ -15,6 +17,7 @@ use crate::stage::{Stage, Words};
 use crate::step::metadata::Applied;
 use crate::step::owner::{self, Resolved};
 use crate::step::{copy, workdir};
+use crate::{Cache, Mark};
 
 impl Schedule<'_> {
     pub(super) fn copy(
@@ -53,27 +56,36 @@ impl Schedule<'_> {
         let prepared = copy::prepare(copy, sources, &mut words, stage, owned)?;
         let hints = words.into_hints();
         self.warn(hints);
-        let parent = stage.state.clone();
-        let state = prepared.state(&parent, sources)?;
+        let state = prepared.state(&stage.state);
+        let (context, memory) = (self.context, prepared.memory_key(sources));
+        let (layers, reads) = (stage.layers.clone(), self.options.cache == Cache::Enabled);
+        let files = RefCell::new(Vec::new());
         let execute = |machinery: &Machinery<'_>, workspace: &Workspace| {
-            machinery.learn(prepared.write(workspace)?);
-            // What was written must be what the state was computed of.
-            if prepared.state(&parent, sources)? == state {
-                Ok(())
-            } else {
-                Err(Problem::SourceChanged.into())
-            }
+            let storage = context.storage();
+            let previous = reads.then(|| Previous::load(storage, &memory, &layers));
+            let (learned, written) = prepared.write(workspace, previous.flatten())?;
+            machinery.learn(learned);
+            files.replace(written);
+            Ok(())
         };
         let step = Step {
             part: Part::Itself,
-            state: state.clone(),
+            state,
             history: prepared.history(),
             mount_points: Vec::new(),
             repeatable: true,
             warnings: self.about_unknown(&chown.unwrap_or_default(), &owner.unknown),
             execute: &execute,
         };
-        self.step(header, step, stage).map(drop)
+        let mark = self.step(header, step, stage)?;
+        if mark == Mark::Executed
+            && self.options.cache != Cache::Disabled
+            && let Some(layer) = stage.layers.get(layers.len())
+        {
+            let files = files.take();
+            previous::remember(context.storage(), &memory, layer, files);
+        }
+        Ok(())
     }
 
     /// Who `text` is in the image as it is now.

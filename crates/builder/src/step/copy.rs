@@ -1,11 +1,12 @@
 //! `COPY`: files of the context into the workspace.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::path::Path;
 
 use ch_dockerfile::Word;
 use ch_dockerfile::ast::{Copy, CopySource};
-use ch_rootfs::{Beside, Learned, Workspace};
+use ch_oci::Digest;
+use ch_rootfs::{Learned, Workspace};
 use ch_storage::{StateId, Storage};
 
 use crate::CopyError;
@@ -13,8 +14,10 @@ use crate::context::contents::Contents;
 use crate::context::destination::Destination;
 use crate::context::imposed::{Ids, Imposed};
 use crate::context::mode::Mode;
+use crate::context::previous::{Identity, Previous};
 use crate::context::resolve::{Operand, Root};
-use crate::context::{scan, write};
+use crate::context::scan::seen::Seen;
+use crate::context::{pool, scan, write};
 use crate::error::{BuildError, Problem};
 use crate::key::KeyHash;
 use crate::stage::{Stage, Words};
@@ -42,9 +45,11 @@ impl Sources {
     }
 }
 
-/// A `COPY` with its sources open.
+/// A `COPY` with its sources open and looked at.
 pub(crate) struct Prepared {
     operands: Vec<Operand>,
+    /// What is in each of them.
+    seen: Vec<Seen>,
     destination: Destination,
     imposed: Imposed,
     /// `--chmod` as it is in the key.
@@ -64,7 +69,7 @@ pub(crate) fn chown(copy: &Copy, words: &mut Words<'_>) -> Result<Option<String>
     flag(copy.files.chown.as_ref(), words)
 }
 
-/// Substitutes and resolves the sources. `owner` is the value of `--chown` with what it means in the image.
+/// Substitutes and resolves the sources, and looks at them: what the index does not know is read. `owner` is the value of `--chown` with what it means in the image.
 pub(crate) fn prepare(
     copy: &Copy,
     from: &Sources,
@@ -88,7 +93,7 @@ pub(crate) fn prepare(
     let mut sources = Vec::new();
     for source in &copy.files.sources {
         match source {
-            CopySource::Path(word) => sources.push(words.expand(&word.text)?),
+            CopySource::Path(word) => sources.push(words.expand_wildcards(&word.text)?),
             CopySource::Heredoc(_) => {
                 let what = "COPY of a here-document".to_owned();
                 return Err(Problem::NotSupported(what).into());
@@ -100,10 +105,12 @@ pub(crate) fn prepare(
     }
     let destination = words.expand(&copy.files.destination.text)?;
     let operands = from.root.resolve(&sources)?;
+    let seen = scan::look(&operands, &mut from.contents.borrow_mut(), pool::threads())?;
     shown.append(&mut sources);
     shown.push(destination.clone());
     Ok(Prepared {
         operands,
+        seen,
         destination: Destination::new(stage.working_directory(), &destination),
         imposed,
         mode: mode.unwrap_or_default(),
@@ -116,10 +123,24 @@ fn is_url(text: &str) -> bool {
 }
 
 impl Prepared {
-    /// The state that the copy leads to, from the files as they are now: what the index does not
-    /// know is read for it.
-    pub(crate) fn state(&self, parent: &StateId, sources: &Sources) -> Result<StateId, CopyError> {
-        let mut key = KeyHash::after(parent, "COPY 3");
+    /// The state that the copy leads to.
+    pub(crate) fn state(&self, parent: &StateId) -> StateId {
+        let mut key = KeyHash::after(parent, "COPY 4");
+        self.add_to_key(&mut key);
+        scan::add_to_key(&self.operands, &self.seen, &mut key);
+        key.state()
+    }
+
+    /// What is remembered of the instruction is found by this: nothing of the content is in it.
+    pub(crate) fn memory_key(&self, sources: &Sources) -> Digest {
+        let mut key = KeyHash::new("COPY again 1");
+        key.field("context", sources.contents.borrow().key().hex());
+        self.add_to_key(&mut key);
+        key.list("words", &self.shown);
+        key.finish()
+    }
+
+    fn add_to_key(&self, key: &mut KeyHash) {
         let Ids { uid, gid } = self.imposed.owner;
         key.field(
             "destination",
@@ -128,8 +149,6 @@ impl Prepared {
         .field("as directory", [u8::from(self.destination.is_directory)])
         .field("owner", format!("{uid}:{gid}"))
         .field("mode", &self.mode);
-        scan::add_to_key(&self.operands, &mut key, &mut sources.contents.borrow_mut())?;
-        Ok(key.state())
     }
 
     /// The line of the history.
@@ -137,20 +156,28 @@ impl Prepared {
         format!("COPY {} # buildkit", self.shown.join(" "))
     }
 
-    /// Writes everything into `workspace`; what it can't carry comes back.
-    pub(crate) fn write(&self, workspace: &Workspace) -> Result<Learned, CopyError> {
-        let loaded: OnceCell<Beside<'_>> = OnceCell::new();
+    /// Writes everything into `workspace`, but for what the layer has that the same instruction made last time.
+    pub(crate) fn write(
+        &self,
+        workspace: &Workspace,
+        previous: Option<Previous>,
+    ) -> Result<(Learned, Vec<Identity>), CopyError> {
+        let beside = workspace.beside().map_err(CopyError::Owners)?;
         let target = write::Target {
             root: workspace.root(),
-            beside: &|path| {
-                if loaded.get().is_none() {
-                    let beside = workspace.beside().map_err(CopyError::Owners)?;
-                    loaded.get_or_init(|| beside);
-                }
-                let beside = loaded.get().expect("it was loaded");
-                beside.at(path).map_err(CopyError::Owners)
-            },
+            beside: &|path| beside.at(path).map_err(CopyError::Owners),
         };
-        write::copy(target, &self.operands, &self.destination, &self.imposed)
+        let mut written = write::copy(
+            target,
+            &self.operands,
+            &self.seen,
+            &self.destination,
+            &self.imposed,
+            previous.as_ref(),
+        )?;
+        if let Some(previous) = previous {
+            written.learned.share(previous.share(written.shared));
+        }
+        Ok((written.learned, written.files))
     }
 }

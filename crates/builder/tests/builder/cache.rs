@@ -46,7 +46,7 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 /// The marks of the instruction lines.
-fn marks(transcript: &str) -> String {
+pub(crate) fn marks(transcript: &str) -> String {
     let numbered = transcript.lines().filter(|line| {
         line.get(..3)
             .is_some_and(|number| number.trim().parse::<u32>().is_ok())
@@ -128,6 +128,12 @@ fn changing_source(fixture: &Fixture) {
         let message = changing.bad();
         let want = "can't COPY: a source changed while it was copied\n";
         assert!(message.starts_with(want), "{message}");
+        let error = changing.result.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap();
+        assert_eq!(
+            cause.to_string(),
+            format!("{name} is not what it was a moment ago")
+        );
     }
     fixture.write("d/g", "old");
     let quiet = fixture.build(dockerfile).good();
@@ -426,19 +432,22 @@ fn not_opened(fixture: &Fixture) {
     // Until now they are racy, and were read; the second build reads them for the last time.
     std::thread::sleep(std::time::Duration::from_millis(3100));
     fixture.build(dockerfile).good();
-    let table = fs::read_dir(fixture.storage.path().join("contents"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
-    // Another digest in the table, with a right sum: if it is believed, the files were not opened.
-    let text = fs::read_to_string(&table).unwrap();
-    let (_, body) = text.split_once('\n').unwrap();
-    let digest = body.lines().nth(1).unwrap().split(' ').next().unwrap();
-    let body = body.replace(digest, &"0".repeat(64));
-    let sum = Digest::of(body.as_bytes());
-    fs::write(&table, format!("{}\n{body}", sum.hex())).unwrap();
+    let tables = fs::read_dir(fixture.storage.path().join("contents")).unwrap();
+    let mut tables = tables.map(|table| table.unwrap().path());
+    let is_index = |path: &PathBuf| {
+        let content = fs::read(path).unwrap();
+        content.windows(17).any(|part| part == b"ch-image contents")
+    };
+    let table = tables.find(is_index).unwrap();
+    // Other digests in the table, where they are last, with a right sum: if they are believed, the files were not
+    // opened.
+    let bytes = fs::read(&table).unwrap();
+    let mut body = bytes[bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1..].to_vec();
+    let digests = body.len() - 2 * 32;
+    body[digests..].fill(0);
+    let mut bytes = format!("{}\n", Digest::of(&body).hex()).into_bytes();
+    bytes.append(&mut body);
+    fs::write(&table, bytes).unwrap();
     let marks_of = || marks(&fixture.build(dockerfile).good().transcript);
     assert_eq!(marks_of(), "*.", "the table is believed");
     assert_eq!(marks_of(), "**");

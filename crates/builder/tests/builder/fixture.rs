@@ -115,7 +115,7 @@ impl Fixture {
         let record = ImageRecord {
             name: reference(name),
             origin: ImageOrigin::Import,
-            identity: "imported:base".to_owned(),
+            identity: format!("imported:{id}"),
             config: config.to_bytes(),
             manifest: None,
             index: None,

@@ -11,6 +11,8 @@
 
 mod cache;
 mod copy;
+mod copy_again;
+mod copy_vectors;
 mod fakeroot;
 mod fixture;
 mod instructions;
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
     let sections = [
         ("cache", cache::CASES),
         ("copies", copy::CASES),
+        ("vectors of copies", copy_vectors::CASES),
+        ("copies after a change", copy_again::CASES),
         ("fakeroot mode", fakeroot::CASES),
         ("instructions", instructions::CASES),
         ("refusals", refusals::CASES),

@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, BufRead as _, Seek as _};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use ch_linux::file::{self, Kind};
@@ -10,22 +11,21 @@ use ch_linux::{SyscallError, xattr};
 use ch_ownership::{Override, Place};
 use ch_rootfs::Learned;
 
-use super::super::destination::absolute;
-use super::super::error::CopyError;
-use super::super::scan::{sorted_entries, user_attributes};
+use crate::context::error::{CopyError, reading, writing};
+use crate::context::scan::{Attribute, sorted_entries};
 
-/// Lets the image believe it of the object `made` at `path`; what it can't carry is learned.
+/// Lets the image believe it of the object `made` at `path`; if that can't carry it, it is learned.
 pub(super) fn believe(
     made: &File,
     path: &Path,
     believed: &Override,
     learned: &mut Learned,
-) -> Result<(), SyscallError> {
-    match ch_ownership::remember(made, believed)? {
-        Place::Object => {}
-        Place::Owners => learned.add_at(path.to_owned(), *believed),
+) -> Result<Place, SyscallError> {
+    let place = ch_ownership::remember(made, believed)?;
+    if place == Place::Owners {
+        learned.add_at(path.to_owned(), *believed);
     }
-    Ok(())
+    Ok(place)
 }
 
 /// Whether the image believes it of `there` already.
@@ -35,56 +35,57 @@ pub(super) fn agrees(there: &File, wanted: &Override) -> Result<bool, SyscallErr
     Ok(ch_ownership::believed(there, &status).is_ok_and(|believed| believed == *wanted))
 }
 
-pub(super) fn copy_attributes(source: &File, made: &File) -> Result<(), SyscallError> {
-    for (name, value) in user_attributes(source)? {
-        xattr::set(made, &name, &value)?;
+pub(super) fn set_attributes(made: &File, attributes: &[Attribute]) -> Result<(), SyscallError> {
+    for (name, value) in attributes {
+        xattr::set(made, name, value)?;
     }
     Ok(())
 }
 
-/// The content, by sharing blocks where the file system can, else by the kernel's own copy.
+/// Which side of a copy failed.
+pub(super) enum CopyFailure {
+    Read(SyscallError),
+    Write(SyscallError),
+}
+
+impl CopyFailure {
+    /// Of the source `shown`, to be written at `path` of the image.
+    pub(super) fn at(self, shown: &Path, path: &Path) -> CopyError {
+        match self {
+            Self::Read(error) => reading(shown)(error),
+            Self::Write(error) => writing(path)(error),
+        }
+    }
+}
+
+/// The content: of a small file in one piece, of a large one by sharing blocks where the file system can, else by the
+/// kernel's own copy.
 pub(super) fn copy_content(
     source: &File,
     made: &File,
-    shown: &Path,
-    path: &Path,
-) -> Result<(), CopyError> {
+    piece: &mut [u8],
+) -> Result<(), CopyFailure> {
+    let failed = |call, error| SyscallError::new(call, String::new(), error);
+    let mut length = 0;
+    while length < piece.len() {
+        match source.read_at(&mut piece[length..], length as u64) {
+            Ok(0) => {
+                let written = made.write_all_at(&piece[..length], 0);
+                return written.map_err(|error| CopyFailure::Write(failed("pwrite64", error)));
+            }
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(CopyFailure::Read(failed("pread64", error))),
+        }
+    }
     if file::try_reflink(made, source) {
         return Ok(());
     }
-    let copied = (|| {
-        let (mut from, mut to) = (source, made);
-        from.rewind()?;
-        io::copy(&mut from, &mut to)
-    })();
-    copied.map(drop).map_err(|error| CopyError::Write {
-        path: absolute(path),
-        source: SyscallError::new("copy_file_range", format!("{}", shown.display()), error),
-    })
-}
-
-pub(super) fn same_content(one: &File, other: &File) -> Result<bool, SyscallError> {
-    let failed = |error| SyscallError::new("read", String::new(), error);
-    let (mut one_file, mut other_file) = (one, other);
-    one_file.rewind().map_err(failed)?;
-    other_file.rewind().map_err(failed)?;
-    let mut one = io::BufReader::with_capacity(64 * 1024, one_file);
-    let mut other = io::BufReader::with_capacity(64 * 1024, other_file);
-    loop {
-        let (a, b) = (
-            one.fill_buf().map_err(failed)?,
-            other.fill_buf().map_err(failed)?,
-        );
-        let length = a.len().min(b.len());
-        if length == 0 {
-            return Ok(a.is_empty() && b.is_empty());
-        }
-        if a[..length] != b[..length] {
-            return Ok(false);
-        }
-        one.consume(length);
-        other.consume(length);
-    }
+    let (mut from, mut to) = (source, made);
+    let copied = io::copy(&mut from, &mut to);
+    copied
+        .map(drop)
+        .map_err(|error| CopyFailure::Write(failed("copy_file_range", error)))
 }
 
 /// Removes a directory of the image with everything in it.

@@ -2,41 +2,20 @@
 
 use std::fs;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use tempfile::TempDir;
 
+use ch_linux::file;
+use ch_ownership::Override;
+
 use super::*;
+use crate::context::contents::Contents;
 use crate::context::imposed::Ids;
 use crate::context::mode::Mode;
 use crate::context::resolve::Root;
-
-/// Makes a tree of `PATH` (a file holding its own path), `PATH/` or `PATH -> TARGET`, each with an
-/// optional mode in front.
-fn plant(root: &Path, items: &[&str]) {
-    for item in items {
-        let (mode, item) = match item.split_once(' ') {
-            Some((mode, rest)) if mode.bytes().all(|b| b.is_ascii_digit()) => (Some(mode), rest),
-            _ => (None, *item),
-        };
-        if let Some((path, target)) = item.split_once(" -> ") {
-            symlink(target, root.join(path)).unwrap();
-            continue;
-        }
-        let path = root.join(item);
-        if item.ends_with('/') {
-            fs::create_dir_all(&path).unwrap();
-        } else {
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, item).unwrap();
-        }
-        if let Some(mode) = mode {
-            let mode = u32::from_str_radix(mode, 8).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        }
-    }
-}
+use crate::context::scan;
 
 /// A context and an image, while the directory lives.
 fn planted(context: &[&str], image: &[&str]) -> (TempDir, PathBuf, PathBuf) {
@@ -45,7 +24,7 @@ fn planted(context: &[&str], image: &[&str]) -> (TempDir, PathBuf, PathBuf) {
     let (from, to) = (path("context"), path("image"));
     for (root, items) in [(&from, context), (&to, image)] {
         fs::create_dir(root).unwrap();
-        plant(root, items);
+        ch_test_support::plant(root, items);
     }
     (directory, from, to)
 }
@@ -89,6 +68,11 @@ fn copy_into(
     copy_as(&imposed, context, image, working_directory, words).map(drop)
 }
 
+fn look(operands: &[Operand], context: &Path) -> Result<Vec<Seen>, CopyError> {
+    let mut contents = Contents::load(None, context);
+    scan::look(operands, &mut contents, 2)
+}
+
 fn copy_as(
     imposed: &Imposed,
     context: &Path,
@@ -105,214 +89,8 @@ fn copy_as(
         beside: &|_| Ok(None),
     };
     let destination = Destination::new(working_directory, to);
-    copy(target, &operands, &destination, imposed)
-}
-
-/// (vector, context, image, words of COPY, result or the start of the error)
-type Vector = (
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-    &'static [&'static str],
-    Result<&'static [&'static str], &'static str>,
-);
-
-const VECTORS: &[Vector] = &[
-    ("V-C1", &["f"], &[], &["f", "/x"], Ok(&["x=f"])),
-    ("V-C2", &["f"], &[], &["f", "/x/"], Ok(&["755 x/", "x/f=f"])),
-    (
-        "V-C3",
-        &["f"],
-        &[],
-        &["f", "/x/y/z"],
-        Ok(&["755 x/", "755 x/y/", "x/y/z=f"]),
-    ),
-    (
-        "V-C4",
-        &["f"],
-        &["700 x/"],
-        &["f", "/x"],
-        Ok(&["700 x/", "x/f=f"]),
-    ),
-    (
-        "V-C5",
-        &["f"],
-        &["x/f/"],
-        &["f", "/x"],
-        Err("cannot replace directory /x/f with file"),
-    ),
-    ("V-C6", &["f"], &["x"], &["f", "/x"], Ok(&["x=f"])),
-    (
-        "V-C7",
-        &["f"],
-        &["x"],
-        &["f", "/x/"],
-        Err("can't COPY: not a directory: /x"),
-    ),
-    (
-        "V-C7",
-        &["f"],
-        &["x"],
-        &["f", "/x/y"],
-        Err("can't COPY: not a directory: /x"),
-    ),
-    (
-        "V-C8",
-        &["700 d/", "711 d/e/", "d/f"],
-        &[],
-        &["d", "/x"],
-        Ok(&["755 x/", "711 x/e/", "x/f=d/f"]),
-    ),
-    (
-        "V-C9",
-        &["700 d/", "711 d/e/", "d/f"],
-        &["777 x/", "777 x/e/"],
-        &["d", "/x"],
-        Ok(&["777 x/", "711 x/e/", "x/f=d/f"]),
-    ),
-    (
-        "V-C10",
-        &["d/"],
-        &["x"],
-        &["d", "/x"],
-        Err("can't COPY: not a directory: /x"),
-    ),
-    (
-        "V-C11",
-        &["755 d/e/", "d/e/f"],
-        &["755 x/", "x/e"],
-        &["d", "/x"],
-        Ok(&["755 x/", "755 x/e/", "x/e/f=d/e/f"]),
-    ),
-    (
-        "V-C12",
-        &["d/e"],
-        &["755 x/", "x/e/k/l"],
-        &["d", "/x"],
-        Ok(&["755 x/", "x/e=d/e"]),
-    ),
-    (
-        "V-C13",
-        &["755 d/s/", "d/s/f"],
-        &["755 x/", "755 r/", "x/s -> ../r"],
-        &["d", "/x"],
-        Ok(&["755 r/", "755 x/", "755 x/s/", "x/s/f=d/s/f"]),
-    ),
-    (
-        "V-C14",
-        &["f", "g"],
-        &[],
-        &["f", "g", "/x"],
-        Ok(&["755 x/", "x/f=f", "x/g=g"]),
-    ),
-    (
-        "V-C15",
-        &["f1", "f2"],
-        &[],
-        &["f*", "/x"],
-        Ok(&["755 x/", "x/f1=f1", "x/f2=f2"]),
-    ),
-    (
-        "V-C16",
-        &["a1/f", "755 a1/s/", "a2/g"],
-        &[],
-        &["a*", "/x"],
-        Ok(&["755 x/", "x/f=a1/f", "x/g=a2/g", "755 x/s/"]),
-    ),
-    (
-        "V-C17",
-        &["a1/f", "a2"],
-        &[],
-        &["a*", "/x/"],
-        Ok(&["755 x/", "x/a2=a2", "x/f=a1/f"]),
-    ),
-    ("V-C18", &["f"], &[], &["no*", "/x"], Ok(&[])),
-    (
-        "V-C24",
-        &["d/", "d/l -> ../f", "d/m -> /abs"],
-        &[],
-        &["d", "/x"],
-        Ok(&["755 x/", "x/l -> ../f", "x/m -> /abs"]),
-    ),
-    (
-        "V-C25",
-        &["f"],
-        &["755 r/", "x -> r"],
-        &["f", "/x"],
-        Ok(&["755 r/", "r/f=f", "x -> r"]),
-    ),
-    (
-        "V-C26",
-        &["f"],
-        &["755 r/", "x -> /r"],
-        &["f", "/x/"],
-        Ok(&["755 r/", "r/f=f", "x -> /r"]),
-    ),
-    (
-        "V-C27",
-        &["f"],
-        &["r", "x -> r"],
-        &["f", "/x"],
-        Ok(&["r=f", "x -> r"]),
-    ),
-    (
-        "V-C28",
-        &["f"],
-        &["x -> nowhere"],
-        &["f", "/x"],
-        Ok(&["nowhere=f", "x -> nowhere"]),
-    ),
-    (
-        "V-C29",
-        &["f"],
-        &["x -> ../../../out"],
-        &["f", "/x/"],
-        Ok(&["755 out/", "out/f=f", "x -> ../../../out"]),
-    ),
-    (
-        "V-C40",
-        &["foo/bar"],
-        &["755 foo/", "foo/bar/baz"],
-        &["foo", "/foo"],
-        Ok(&["755 foo/", "foo/bar=foo/bar"]),
-    ),
-    ("V-C41", &["f"], &[], &["f", ""], Ok(&["755 w/", "w/f=f"])),
-    ("V-C41", &["f"], &[], &["f", "."], Ok(&["755 w/", "w/f=f"])),
-    ("V-C41", &["f"], &[], &["f", "./"], Ok(&["755 w/", "w/f=f"])),
-    (
-        "V-C38",
-        &["d/f"],
-        &[],
-        &["d", "/x/."],
-        Ok(&["755 x/", "x/f=d/f"]),
-    ),
-    (
-        "V-C38",
-        &["d/f"],
-        &[],
-        &["d/.", "/x"],
-        Ok(&["755 x/", "x/f=d/f"]),
-    ),
-    (
-        "V-C39",
-        &["f", "755 d/", "d/g"],
-        &[],
-        &[".", "/x"],
-        Ok(&["755 x/", "755 x/d/", "x/d/g=d/g", "x/f=f"]),
-    ),
-];
-
-#[test]
-fn trees_become_what_the_vectors_say() {
-    for (vector, context, image, words, want) in VECTORS {
-        let (_directory, from, to) = planted(context, image);
-        match (copy_into(&from, &to, "/w", words), want) {
-            (Ok(()), Ok(want)) => assert_eq!(listing(&to), *want, "{vector}"),
-            (Err(error), Err(want)) => assert_eq!(error.to_string(), *want, "{vector}"),
-            (got, want) => panic!("{vector}: {got:?}, want {want:?}"),
-        }
-    }
-    println!("dockerfile.md §6.4: {} result vectors", VECTORS.len());
+    let seen = look(&operands, context)?;
+    copy(target, &operands, &seen, &destination, imposed, None).map(|written| written.learned)
 }
 
 /// The path in a line of a listing.
@@ -482,7 +260,9 @@ fn links_and_pipes_of_another_owner_are_made_anew() {
         .resolve(&["d".to_owned()])
         .unwrap();
     let destination = Destination::new("/", "/x");
-    let again = copy(target, &operands, &destination, &owned(2)).unwrap();
+    let seen = look(&operands, &from).unwrap();
+    let again = copy(target, &operands, &seen, &destination, &owned(2), None);
+    let again = again.unwrap().learned;
     assert_eq!(again.at(Path::new("x/l")), None, "it was left alone");
 }
 

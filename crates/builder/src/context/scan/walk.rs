@@ -1,0 +1,359 @@
+//! The walk over one operand, on all cores.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ch_linux::SyscallError;
+use ch_linux::file::{self, Kind, Status};
+
+use super::holding::{PIECE, holding};
+use super::seen::{Directory, Entry, FileSeen, Object, Seen};
+use super::{Attribute, duplicate, open_object, sorted_entries, user_attributes};
+use crate::context::contents::{self, Contents, Discovery, Known};
+use crate::context::error::{CopyError, reading};
+use crate::context::pool::{self, Tasks};
+use crate::context::resolve::Operand;
+
+/// So many entries of a directory are one task.
+const SHARE: usize = 256;
+
+/// What came of a walk.
+pub(super) struct Walked {
+    pub(super) seen: Seen,
+    /// What was found out by reading.
+    pub(super) discoveries: Vec<Discovery>,
+    /// How many files were read.
+    pub(super) read: usize,
+}
+
+/// Looks at everything in `operand`.
+pub(super) fn walk(
+    operand: &Operand,
+    contents: &Contents,
+    threads: usize,
+) -> Result<Walked, CopyError> {
+    let walk = Walk {
+        contents,
+        directories: AtomicUsize::new(0),
+    };
+    let mut worker = Worker::default();
+    if operand.is_directory() {
+        let descriptor = duplicate(&operand.descriptor).map_err(reading(&operand.path))?;
+        let first = Task::Open {
+            number: walk.number(),
+            descriptor,
+            path: operand.path.clone(),
+        };
+        let workers = pool::run(threads, first, Worker::default, |worker, task, tasks| {
+            walk.perform(worker, task, tasks)
+        })?;
+        return Ok(assemble(Object::Directory(0), workers));
+    }
+    let failed = reading(&operand.path);
+    // What was opened may have changed since.
+    let status = file::status(&operand.descriptor).map_err(&failed)?;
+    let top = if status.kind == Kind::File {
+        let directory = operand.path.parent().unwrap_or(Path::new(""));
+        let known = contents.directory(directory);
+        let place = Named {
+            directory,
+            name: &operand.name(),
+            known: &known,
+        };
+        let file = worker.file(&place, status, || operand.open());
+        Object::File(file.map_err(failed)?)
+    } else {
+        Object::Special(status)
+    };
+    Ok(assemble(top, vec![worker]))
+}
+
+/// Puts the pieces together that workers have made.
+fn assemble(top: Object, workers: Vec<Worker>) -> Walked {
+    let (mut headers, mut shares) = (Vec::new(), Vec::new());
+    let (mut discoveries, mut read) = (Vec::new(), 0);
+    for mut worker in workers {
+        headers.append(&mut worker.headers);
+        shares.append(&mut worker.shares);
+        discoveries.append(&mut worker.discoveries);
+        read += worker.read;
+    }
+    headers.sort_unstable_by_key(|header| header.number);
+    shares.sort_unstable_by_key(|share| (share.directory, share.start));
+    let directory = |header: Header| Directory {
+        path: header.path,
+        status: header.status,
+        attributes: header.attributes,
+        entries: Vec::new(),
+    };
+    let mut directories: Vec<_> = headers.into_iter().map(directory).collect();
+    for mut share in shares {
+        let entries = &mut directories[share.directory].entries;
+        entries.append(&mut share.entries);
+    }
+    Walked {
+        seen: Seen { top, directories },
+        discoveries,
+        read,
+    }
+}
+
+struct Walk<'a> {
+    contents: &'a Contents,
+    /// How many directories were seen so far.
+    directories: AtomicUsize,
+}
+
+enum Task<'a> {
+    /// The operand.
+    Open {
+        number: usize,
+        descriptor: File,
+        path: PathBuf,
+    },
+    /// A directory to be opened.
+    Enter {
+        number: usize,
+        parent: Arc<Level<'a>>,
+        name: OsString,
+    },
+    /// Some entries of one.
+    Look {
+        level: Arc<Level<'a>>,
+        entries: Range<usize>,
+    },
+}
+
+/// A directory that is being looked at.
+struct Level<'a> {
+    number: usize,
+    descriptor: File,
+    path: PathBuf,
+    entries: Vec<(OsString, Kind)>,
+    known: Known<'a>,
+}
+
+/// A directory without what is in it.
+struct Header {
+    number: usize,
+    path: PathBuf,
+    status: Status,
+    attributes: Vec<Attribute>,
+}
+
+/// Some entries of a directory.
+struct Share {
+    directory: usize,
+    start: usize,
+    entries: Vec<Entry>,
+}
+
+/// What one thread has seen.
+struct Worker {
+    headers: Vec<Header>,
+    shares: Vec<Share>,
+    discoveries: Vec<Discovery>,
+    read: usize,
+    piece: Vec<u8>,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            headers: Vec::new(),
+            shares: Vec::new(),
+            discoveries: Vec::new(),
+            read: 0,
+            piece: vec![0; PIECE],
+        }
+    }
+}
+
+impl<'a> Walk<'a> {
+    fn number(&self) -> usize {
+        self.directories.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn perform(
+        &self,
+        worker: &mut Worker,
+        task: Task<'a>,
+        tasks: &Tasks<Task<'a>>,
+    ) -> Result<(), CopyError> {
+        match task {
+            Task::Open {
+                number,
+                descriptor,
+                path,
+            } => self.enter(worker, number, descriptor, path, tasks),
+            Task::Enter {
+                number,
+                parent,
+                name,
+            } => {
+                let path = parent.path.join(&name);
+                let opened = open_object(&parent.descriptor, &name);
+                // A descriptor less while what is below is looked at.
+                drop(parent);
+                let (descriptor, _) = opened.map_err(reading(&path))?;
+                self.enter(worker, number, descriptor, path, tasks)
+            }
+            Task::Look { level, entries } => self.look(worker, &level, entries, tasks),
+        }
+    }
+
+    fn enter(
+        &self,
+        worker: &mut Worker,
+        number: usize,
+        descriptor: File,
+        path: PathBuf,
+        tasks: &Tasks<Task<'a>>,
+    ) -> Result<(), CopyError> {
+        let failed = reading(&path);
+        worker.headers.push(Header {
+            number,
+            status: file::status(&descriptor).map_err(&failed)?,
+            attributes: user_attributes(&descriptor).map_err(&failed)?,
+            path: path.clone(),
+        });
+        let entries = sorted_entries(&descriptor).map_err(&failed)?;
+        let known = self.contents.directory(&path);
+        let names = entries.iter().map(|(name, _)| name.as_os_str());
+        let gone = known.missing_in(names).into_iter();
+        worker.discoveries.extend(gone.map(|name| Discovery {
+            directory: path.clone(),
+            name,
+            entry: None,
+        }));
+        let level = Arc::new(Level {
+            number,
+            descriptor,
+            path,
+            entries,
+            known,
+        });
+        let count = level.entries.len();
+        for start in (SHARE..count).step_by(SHARE).rev() {
+            tasks.add(Task::Look {
+                level: Arc::clone(&level),
+                entries: start..count.min(start + SHARE),
+            });
+        }
+        self.look(worker, &level, 0..count.min(SHARE), tasks)
+    }
+
+    fn look(
+        &self,
+        worker: &mut Worker,
+        level: &Arc<Level<'a>>,
+        range: Range<usize>,
+        tasks: &Tasks<Task<'a>>,
+    ) -> Result<(), CopyError> {
+        let start = range.start;
+        let mut entries = Vec::with_capacity(range.len());
+        for (name, kind) in &level.entries[range] {
+            let object = if *kind == Kind::Directory {
+                let number = self.number();
+                tasks.add(Task::Enter {
+                    number,
+                    parent: Arc::clone(level),
+                    name: name.clone(),
+                });
+                Some(Object::Directory(number))
+            } else {
+                worker.object(level, name, *kind).map_err(|source| {
+                    let path = level.path.join(name);
+                    CopyError::Read { path, source }
+                })?
+            };
+            entries.extend(object.map(|object| Entry {
+                name: name.clone(),
+                object,
+            }));
+        }
+        worker.shares.push(Share {
+            directory: level.number,
+            start,
+            entries,
+        });
+        Ok(())
+    }
+}
+
+/// A file's name, and what is known of its directory.
+struct Named<'a> {
+    directory: &'a Path,
+    name: &'a OsStr,
+    known: &'a Known<'a>,
+}
+
+impl Worker {
+    /// Anything but a directory.
+    fn object(
+        &mut self,
+        level: &Level<'_>,
+        name: &OsStr,
+        kind: Kind,
+    ) -> Result<Option<Object>, SyscallError> {
+        let status = || file::status_at(&level.descriptor, name);
+        Ok(match kind {
+            Kind::File => {
+                let place = Named {
+                    directory: &level.path,
+                    name,
+                    known: &level.known,
+                };
+                let open = || open_object(&level.descriptor, name).map(|(object, _)| object);
+                Some(Object::File(self.file(&place, status()?, open)?))
+            }
+            Kind::Symlink => Some(Object::Symlink {
+                target: file::read_link_at(&level.descriptor, name)?,
+                status: status()?,
+            }),
+            Kind::Socket => None,
+            _ => Some(Object::Special(status()?)),
+        })
+    }
+
+    /// A file, which is opened only if the index does not know it.
+    fn file(
+        &mut self,
+        place: &Named<'_>,
+        status: Status,
+        open: impl FnOnce() -> Result<File, SyscallError>,
+    ) -> Result<FileSeen, SyscallError> {
+        if let Some(holding) = place.known.get(place.name, &status) {
+            return Ok(FileSeen {
+                status,
+                holding,
+                settled: true,
+            });
+        }
+        let began = contents::now();
+        let object = open()?;
+        let before = file::status(&object)?;
+        let holding = holding(&object, &mut self.piece)?;
+        self.read += 1;
+        // Whoever is written to while he is read is read again.
+        let settled = before == status
+            && file::status(&object)? == before
+            && contents::is_settled(&status, began);
+        if settled {
+            self.discoveries.push(Discovery {
+                directory: place.directory.to_owned(),
+                name: place.name.to_owned(),
+                entry: Some((status, holding)),
+            });
+        }
+        Ok(FileSeen {
+            status: before,
+            holding,
+            settled,
+        })
+    }
+}
