@@ -118,7 +118,15 @@ impl Name {
             let mut name = self.prefix();
             name.push(boot::unique());
             let parent = self.parent.try_clone()?;
-            let directory = self.parent.make_directory(&name, 0o700)?;
+            let directory = match self.parent.make_directory(&name, 0o700) {
+                // A sweep saw it before it was open, and removed it.
+                Err(error)
+                    if error.call() == "openat" && error.kind() == io::ErrorKind::NotFound =>
+                {
+                    continue;
+                }
+                made => made?,
+            };
             self.unfinished.holders().push((parent, name.clone()));
             let holder = Holder {
                 place: self,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
+use std::process::Stdio;
 
 use ch_test_support::{Registry, TestEnv, run_tool};
 
@@ -374,11 +375,15 @@ fn first_exports_into_a_layout_at_once_are_all_in_it() {
     let children: Vec<_> = (0..4)
         .map(|tag| {
             let place = format!("oci:layout:t{tag}");
-            env.start("ch-image", ["export", "base", &place])
+            let mut command = env.command("ch-image", ["export", "base", &place]);
+            command.stdout(Stdio::null()).stderr(Stdio::piped());
+            command.spawn().unwrap()
         })
         .collect();
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", output.status);
     }
     let index = fs::read_to_string(env.path("layout/index.json")).unwrap();
     assert_eq!(
