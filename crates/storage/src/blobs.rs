@@ -9,6 +9,7 @@ use ch_linux::tree::Directory;
 use ch_oci::Digest;
 
 use crate::Storage;
+use crate::claims::Claim;
 use crate::durability::{MARKED, Object};
 use crate::read_only::is_read_only;
 
@@ -93,7 +94,8 @@ impl<'a> Blobs<'a> {
         let Some(directory) = blobs.try_directory(digest.algorithm().name())? else {
             return Ok(None);
         };
-        let Some(file) = directory.try_file(digest.hex())? else {
+        let find = || directory.try_file(digest.hex());
+        let Some(file) = self.storage.claiming(&Claim::Blob(digest), find)? else {
             return Ok(None);
         };
         let mode = directory
@@ -130,7 +132,7 @@ impl<'a> Blobs<'a> {
 }
 
 /// The digest of everything in `file`, of the same algorithm as `like`.
-fn hash(mut file: &File, like: &Digest) -> io::Result<Digest> {
+pub(crate) fn hash(mut file: &File, like: &Digest) -> io::Result<Digest> {
     let mut hasher = like.algorithm().hasher();
     let mut piece = vec![0; PIECE];
     loop {

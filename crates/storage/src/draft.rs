@@ -11,6 +11,7 @@ use ch_linux::SyscallError;
 use ch_linux::tree::Directory;
 use ch_oci::Digest;
 
+use crate::claims::Claim;
 use crate::durability::{Object, UNMARKED};
 use crate::layers::Look;
 use crate::opening::names;
@@ -152,6 +153,9 @@ impl Draft {
         self.storage.with_space(write).map_err(failed)?;
         let mut id = id.clone();
         loop {
+            // Before it exists: a collection takes what nobody claims.
+            let claimed = self.storage.claim(&Claim::Layer(&id));
+            claimed.map_err(failed)?;
             let rename = || {
                 self.directory()
                     .rename_new(LAYER, &inner.layers, id.as_str())
@@ -268,6 +272,7 @@ impl BlobDraft<'_> {
             .blobs
             .ensure_directory(digest.algorithm().name())
             .map_err(failed)?;
+        storage.claim(&Claim::Blob(digest)).map_err(failed)?;
         loop {
             let rename = || {
                 let draft = self.draft.directory();

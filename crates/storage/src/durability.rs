@@ -156,7 +156,7 @@ impl Storage {
     }
 
     /// One `syncfs`. It waits for other people's data too, so after two seconds it says so.
-    fn sync(&self) -> Result<(), CommitError> {
+    pub(crate) fn sync(&self) -> Result<(), CommitError> {
         let inner = self.inner();
         inner.durability.syncs.fetch_add(1, Ordering::AcqRel);
         let (done, waiting) = mpsc::channel::<()>();

@@ -3,6 +3,7 @@
 //! A lease is a locked file that lists layer IDs. The lock is the open descriptor's, so it can be handed to
 //! the container's command, which keeps the lease until it ends, without any other process.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 
@@ -46,12 +47,14 @@ impl Lease {
 impl Storage {
     /// Claims `layers`, all of which must exist, until the lease is dropped.
     pub fn lease(&self, layers: &[LayerId]) -> Result<Lease, LeaseError> {
+        let gate = self.enter_claims().map_err(LeaseError::Write)?;
         let lease = match self.write_lease(layers) {
             Err(error) if is_read_only(&error) => self.lease_by_lock(),
             other => other,
         };
         let lease = lease.map_err(LeaseError::Write)?;
-        // Only now: what exists after the lease is there can't be freed any more.
+        // A collection that has decided is through with its work, and the next one sees the lease.
+        drop(gate);
         for layer in layers {
             if !self.layers().contains(layer)? {
                 return Err(LeaseError::Missing {
@@ -63,21 +66,26 @@ impl Storage {
     }
 
     fn write_lease(&self, layers: &[LayerId]) -> Result<Lease, SyscallError> {
-        let leases = self.inner().tmp.ensure_directory(names::LEASES)?;
         let text: String = layers.iter().map(|layer| format!("{layer}\n")).collect();
+        let (_, mut file) = self.make_lease()?;
+        write(&mut file, &text)?;
+        Ok(Lease {
+            descriptor: Some(file.into()),
+        })
+    }
+
+    /// Makes an empty lease; its name and the file, which is locked as long as it is open.
+    pub(crate) fn make_lease(&self) -> Result<(String, File), SyscallError> {
+        let leases = self.inner().tmp.ensure_directory(names::LEASES)?;
         loop {
             let name = ch_linux::boot::unique();
-            let mut file = leases.make_file(&name, 0o600)?;
-            file.write_all(text.as_bytes())
-                .map_err(|source| SyscallError::new("write", format!("{name:?}"), source))?;
+            let file = leases.make_file(&name, 0o600)?;
             // A sweep may come before the lock; then the file is gone, and another is made.
             if !lock::try_lock(&file, Sharing::Exclusive)? {
                 continue;
             }
             if leases.try_attributes_of(&name)?.is_some() {
-                return Ok(Lease {
-                    descriptor: Some(file.into()),
-                });
+                return Ok((name, file));
             }
         }
     }
@@ -93,4 +101,11 @@ impl Storage {
             descriptor: file.map(OwnedFd::from),
         })
     }
+}
+
+/// Adds `text` to a lease.
+pub(crate) fn write(lease: &mut File, text: &str) -> Result<(), SyscallError> {
+    lease
+        .write_all(text.as_bytes())
+        .map_err(|source| SyscallError::new("write", "a lease", source))
 }

@@ -15,7 +15,9 @@
 //! tmp/reset                only while a reset is under way
 //! tmp/<owner>.lock  tmp/<owner>/    work in progress, locked by the process that does it
 //! tmp/locks/<kind>-<key>   key locks: who makes that layer, blob, state, name
-//! tmp/leases/<owner>       layers that a container stands on, locked while it lives
+//! tmp/leases/<owner>       layers that a container stands on, or what a command has found and made; locked while
+//!                          it lives
+//! tmp/claims               lock between those who claim things and those who collect them
 //! tmp/scaffold-<hash>/     mount points below the lowest layer
 //! tmp/probed               under which boot and mount it was tried what the kernel does here
 //! tmp/trash/<boot>-<n>     what only waits for being deleted
@@ -38,6 +40,8 @@
 
 mod abandon;
 mod blobs;
+mod claims;
+mod collect;
 mod contents;
 mod draft;
 mod durability;
@@ -45,6 +49,7 @@ mod images;
 mod layers;
 mod lease;
 pub mod location;
+mod measure;
 mod once;
 mod opening;
 mod options;
@@ -59,15 +64,19 @@ mod sweep;
 mod time;
 mod trash;
 mod trial;
+mod usage;
+mod verify;
 
 #[cfg(test)]
 mod tests;
 
 pub use blobs::{BlobError, Blobs};
+pub use collect::{Amount, CollectError, Freed, Selection, StateChoice};
 pub use draft::{BlobDraft, Draft, LayerDraft, PublishError};
 pub use durability::CommitError;
 pub use images::{
     DamagedRecord, ImageLayer, ImageOrigin, ImageRecord, Images, Listing, RecordError,
+    UndeleteError,
 };
 pub use layers::{
     Archived, Engine, Layer, LayerError, LayerId, LayerMeta, Layers, NotALayerId, RootAttributes,
@@ -82,3 +91,5 @@ pub use space::{NoSpace, is_no_space};
 pub use states::{NotAStateId, StateError, StateId, StateRecord, States};
 pub use storage::Storage;
 pub use trial::Trial;
+pub use usage::{Space, Usage};
+pub use verify::{Damaged, Verified, VerifyError};

@@ -31,6 +31,8 @@ pub enum Key<'a> {
     State(&'a StateId),
     /// The archive of a layer.
     Archive(&'a LayerId),
+    /// Room: one collection at a time.
+    Collection,
 }
 
 impl Key<'_> {
@@ -40,6 +42,7 @@ impl Key<'_> {
             Self::Blob(_) => "that downloads this layer",
             Self::State(_) => "that executes this step",
             Self::Archive(_) => "that archives this layer",
+            Self::Collection => "that collects garbage",
         }
     }
 }
@@ -53,6 +56,7 @@ impl fmt::Display for Key<'_> {
             }
             Self::State(id) => write!(f, "state-{id}"),
             Self::Archive(id) => write!(f, "archive-{id}"),
+            Self::Collection => f.write_str("collection"),
         }
     }
 }

@@ -29,8 +29,7 @@ pub struct NoSpace {
 
 impl NoSpace {
     /// What the user can do.
-    pub const HINT: &str =
-        "free space on that file system, or delete all images with: ch-image reset";
+    pub const HINT: &str = "ch-image prune; or free space on that file system";
 
     /// The storage directory at `path` has no space left.
     pub fn at(path: &Path) -> Self {

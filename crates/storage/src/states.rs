@@ -9,6 +9,7 @@ use ch_oci::Digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::claims::Claim;
 use crate::durability::{MARKED, Object, UNMARKED};
 use crate::read_only::is_read_only;
 use crate::sealed::{self, Sealed};
@@ -100,6 +101,9 @@ pub enum StateError {
         /// What failed.
         source: SyscallError,
     },
+    /// The system does not tell which there are.
+    #[error("storage: can't list states")]
+    List(#[source] SyscallError),
     /// One of its layers can't be read.
     #[error(transparent)]
     Layer(#[from] LayerError),
@@ -122,7 +126,8 @@ impl<'a> States<'a> {
             state: id.clone(),
             source,
         };
-        let Some((record, mode)) = self.read(id).map_err(read)? else {
+        let claimed = self.storage.claiming(&Claim::State(id), || self.read(id));
+        let Some((record, mode)) = claimed.map_err(read)? else {
             return Ok(None);
         };
         for layer in &record.layers {
@@ -165,6 +170,39 @@ impl<'a> States<'a> {
         }
     }
 
+    /// All states, in no order, whether or not their layers are there.
+    pub fn list(&self) -> Result<Vec<(StateId, StateRecord)>, StateError> {
+        let mut found = Vec::new();
+        for id in self.names().map_err(StateError::List)? {
+            let record = self.peek(&id).map_err(|source| StateError::Read {
+                state: id.clone(),
+                source,
+            })?;
+            if let Some(record) = record {
+                found.push((id, record));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Names of all states, readable or not.
+    pub(crate) fn names(&self) -> Result<Vec<StateId>, SyscallError> {
+        let entries = self.storage.inner().states.entries()?;
+        let names = entries.into_iter().filter_map(|entry| {
+            let name = entry.name.to_str()?.strip_suffix(".json")?;
+            StateId::try_from(name.to_owned()).ok()
+        });
+        Ok(names.collect())
+    }
+
+    /// The state `id`, if it is one, whether or not its layers are there; nothing is changed.
+    pub(crate) fn peek(&self, id: &StateId) -> Result<Option<StateRecord>, SyscallError> {
+        let states = &self.storage.inner().states;
+        let bytes = states.try_read(id.file_name())?.unwrap_or_default();
+        let sealed = sealed::unseal::<StateRecord>(&bytes);
+        Ok(sealed.ok().map(|sealed| sealed.value))
+    }
+
     /// The time of last use is for collection, which counts in days.
     fn note_use(&self, name: &str, modified: i64) {
         let now = SystemTime::now()
@@ -191,6 +229,7 @@ impl<'a> States<'a> {
             source,
         };
         let name = id.file_name();
+        self.storage.claim(&Claim::State(id)).map_err(failed)?;
         let scratch = self.storage.scratch().map_err(failed)?;
         // Two threads may put the same state.
         let draft = ch_linux::boot::unique();

@@ -9,6 +9,7 @@ use ch_linux::boot;
 use ch_linux::sync;
 use ch_linux::tree::Directory;
 
+use crate::claims::Claims;
 use crate::durability::{CHECKPOINT_EVERY, Checkpointer, Durability};
 use crate::opening::{self, DirectoryLock, Opened, names};
 use crate::owner::Owner;
@@ -37,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) durability: Durability,
     /// Layers that this process has looked at and found good.
     pub(crate) known_layers: Mutex<HashSet<LayerId>>,
+    /// What a collection must leave to this command, if it is one that writes.
+    pub(crate) claims: Option<Claims>,
     checkpointer: Mutex<Option<Checkpointer>>,
     /// Where small files are written before they are renamed; made when first needed.
     scratch: Mutex<Option<Arc<Owner>>>,
@@ -61,7 +64,7 @@ impl Storage {
                 path: path.to_owned(),
             });
         }
-        let storage = Self::of(opened, options)?;
+        let storage = Self::of(opened, options, Some(Claims::default()))?;
         storage.check_modes()?;
         if !storage.inner.options.locking {
             DirectoryLock::require_support(&storage.inner.root)?;
@@ -74,7 +77,7 @@ impl Storage {
     /// created, and a directory that does not exist or is empty is `None`.
     pub fn open_existing(path: &Path, options: Options) -> Result<Option<Self>, OpenError> {
         match opening::open_existing(path, &options)? {
-            Some(opened) => Self::of(opened, options).map(Some),
+            Some(opened) => Self::of(opened, options, None).map(Some),
             None => Ok(None),
         }
     }
@@ -84,10 +87,10 @@ impl Storage {
     /// What it held is in the trash: report success, then call [`Storage::empty_trash`].
     pub fn reset(path: &Path, options: Options) -> Result<Self, ResetError> {
         let opened = opening::reset(path, &options)?;
-        Ok(Self::of(opened, options)?)
+        Ok(Self::of(opened, options, Some(Claims::default()))?)
     }
 
-    fn of(opened: Opened, options: Options) -> Result<Self, OpenError> {
+    fn of(opened: Opened, options: Options, claims: Option<Claims>) -> Result<Self, OpenError> {
         let Opened { root, lock } = opened;
         let device = attributes_device(&root)?;
         let part = |parent: &Directory, name| -> Result<Directory, OpenError> {
@@ -113,6 +116,7 @@ impl Storage {
             states: part(&root, names::STATES)?,
             durability: Durability::new(&root, options.sync),
             known_layers: Mutex::default(),
+            claims,
             checkpointer: Mutex::default(),
             scratch: Mutex::default(),
             idle: Mutex::default(),

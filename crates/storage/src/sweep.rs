@@ -68,6 +68,7 @@ fn is_permanent(name: &str) -> bool {
         names::LOCK,
         names::LOCKS,
         names::LEASES,
+        names::CLAIMS,
         names::PROBED,
         names::TRASH,
         names::RESET,

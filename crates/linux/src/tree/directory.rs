@@ -65,6 +65,8 @@ pub struct Attributes {
     pub uid: u32,
     /// Length in bytes.
     pub size: u64,
+    /// Bytes that it takes on the disk.
+    pub allocated: u64,
     /// Device and inode: equal for two names of one object.
     pub identity: (u64, u64),
     /// Seconds of the last modification.
@@ -83,6 +85,8 @@ impl From<Stat> for Attributes {
             mode: u32::from(stat.st_mode) & 0o7777,
             uid: stat.st_uid,
             size: u64::try_from(stat.st_size).unwrap_or(0),
+            // In units of 512 bytes, whatever the file system has.
+            allocated: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
             identity: (stat.st_dev as u64, stat.st_ino as u64),
             modified: stat.st_mtime as i64,
         }

@@ -5,19 +5,20 @@
 //! image is one `rename(2)` whatever the spelling. A record is renamed in only after every layer and
 //! blob that it names was marked as being on disk.
 
+mod deleted;
 mod index;
 mod name;
 mod pattern;
 mod record;
 
 use std::fs::File;
-use std::io;
 
 use ch_linux::SyscallError;
 use ch_linux::sync;
-use ch_linux::tree::Kind;
+use ch_linux::tree::{Directory, Kind};
 use ch_oci::{PartialDigest, Reference};
 
+pub use deleted::UndeleteError;
 pub(crate) use name::record_name;
 pub use record::{ImageLayer, ImageOrigin, ImageRecord};
 
@@ -90,6 +91,9 @@ impl DamagedRecord {
     /// What the user can do.
     pub fn hint(&self) -> String {
         let name = self.name();
+        if self.path.starts_with(deleted::PATH) {
+            return format!("pull or build again: {name}");
+        }
         format!("pull or build again: {name}; or remove it: ch-image delete {name}")
     }
 
@@ -100,7 +104,7 @@ impl DamagedRecord {
     }
 
     /// The name of its file.
-    fn file(&self) -> &str {
+    pub(crate) fn file(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 }
@@ -128,7 +132,7 @@ impl<'a> Images<'a> {
     /// The image that `reference` means, or nothing. A digest, or a unique beginning of one, also finds an image
     /// of the same repository that was pulled by another name.
     pub fn get(&self, reference: &Reference) -> Result<Option<ImageRecord>, RecordError> {
-        let file = format!("{}{EXTENSION}", record_name(reference));
+        let file = file_of(reference);
         let failed = |source| RecordError::Read {
             path: format!("{}/{file}", names::IMAGES),
             source,
@@ -205,7 +209,7 @@ impl<'a> Images<'a> {
             name: record.name.to_string(),
             source,
         };
-        let file = format!("{}{EXTENSION}", record_name(&record.name));
+        let file = file_of(&record.name);
         let inner = self.storage.inner();
         if let Ok(Some(Ok(old))) = read(self.storage, &file)
             && old.says_the_same(record)
@@ -267,46 +271,11 @@ impl<'a> Images<'a> {
         }
         Ok(())
     }
+}
 
-    /// Takes away the image that `reference` means; says whether there was one. It can come back: the last one
-    /// of a name is kept in `images/deleted/`.
-    pub fn delete(&self, reference: &Reference) -> Result<bool, RecordError> {
-        let file = format!("{}{EXTENSION}", record_name(reference));
-        let path = format!("{}/{file}", names::IMAGES);
-        let failed = |source| RecordError::Read {
-            path: path.clone(),
-            source,
-        };
-        let inner = self.storage.inner();
-        let deleted = inner
-            .images
-            .ensure_directory(names::DELETED)
-            .map_err(failed)?;
-        match inner.images.rename(&file, &deleted, &file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            other => other.map_err(failed)?,
-        }
-        inner.durability.record_changed();
-        index::update(self.storage).map_err(failed)?;
-        Ok(true)
-    }
-
-    /// Takes away a record that can't be read; says whether it was there. It can't come back, so it does not take
-    /// the place of one that can.
-    pub fn delete_damaged(&self, damaged: &DamagedRecord) -> Result<bool, RecordError> {
-        let inner = self.storage.inner();
-        match inner.images.remove_file(damaged.file()) {
-            Ok(()) => {
-                inner.durability.record_changed();
-                Ok(true)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(RecordError::Read {
-                path: damaged.path.clone(),
-                source,
-            }),
-        }
-    }
+/// Name of the file of the image that `reference` means.
+pub(crate) fn file_of(reference: &Reference) -> String {
+    format!("{}{EXTENSION}", record_name(reference))
 }
 
 /// The record in `file`, or what is wrong with it, or nothing.
@@ -314,28 +283,42 @@ fn read(
     storage: &Storage,
     file: &str,
 ) -> Result<Option<Result<ImageRecord, DamagedRecord>>, SyscallError> {
-    let Some(bytes) = storage.inner().images.try_read(file)? else {
+    read_in(&storage.inner().images, names::IMAGES, file)
+}
+
+/// The record in `file` of `directory`, which messages call `path`.
+fn read_in(
+    directory: &Directory,
+    path: &str,
+    file: &str,
+) -> Result<Option<Result<ImageRecord, DamagedRecord>>, SyscallError> {
+    let Some(bytes) = directory.try_read(file)? else {
         return Ok(None);
     };
     Ok(Some(match sealed::unseal(&bytes) {
         Ok(Sealed { value, .. }) => Ok(value),
         Err(damage) => Err(DamagedRecord {
-            path: format!("{}/{file}", names::IMAGES),
+            path: format!("{path}/{file}"),
             damage,
         }),
     }))
 }
 
 fn list(storage: &Storage) -> Result<Listing, SyscallError> {
+    list_in(&storage.inner().images, names::IMAGES)
+}
+
+/// The records in `directory`, which messages call `path`.
+fn list_in(directory: &Directory, path: &str) -> Result<Listing, SyscallError> {
     let mut listing = Listing::default();
-    for entry in storage.inner().images.entries()? {
+    for entry in directory.entries()? {
         let Some(file) = entry.name.to_str().filter(|name| name.ends_with(EXTENSION)) else {
             continue;
         };
         if entry.kind != Kind::File {
             continue;
         }
-        match read(storage, file)? {
+        match read_in(directory, path, file)? {
             Some(Ok(record)) => listing.images.push(record),
             Some(Err(damaged)) => listing.damaged.push(damaged),
             None => {}

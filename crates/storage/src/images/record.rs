@@ -95,7 +95,7 @@ impl ImageRecord {
     }
 
     /// The blobs it names; any of them may have been pruned.
-    pub(super) fn blobs(&self) -> impl Iterator<Item = &Digest> {
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = &Digest> {
         let layers = self.layers.iter().filter_map(|layer| layer.blob.as_ref());
         self.manifest
             .iter()

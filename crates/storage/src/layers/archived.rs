@@ -3,6 +3,7 @@
 //! It may be lost or torn at any time; then an archive is made again, of the same bytes.
 
 use ch_linux::SyscallError;
+use ch_linux::tree::Directory;
 use ch_oci::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -41,10 +42,21 @@ impl Layer {
     }
 
     fn archives(&self) -> Archives {
-        let bytes = self.directory.try_read(FILE).ok().flatten();
-        let sealed = bytes.and_then(|bytes| sealed::unseal(&bytes).ok());
-        sealed.map_or_else(Archives::default, |sealed| sealed.value)
+        archives(&self.directory)
     }
+}
+
+/// Archives that were made of the layer in `directory`.
+fn archives(directory: &Directory) -> Archives {
+    let bytes = directory.try_read(FILE).ok().flatten();
+    let sealed = bytes.and_then(|bytes| sealed::unseal(&bytes).ok());
+    sealed.map_or_else(Archives::default, |sealed| sealed.value)
+}
+
+/// Digests of the archives that were made of the layer in `directory`.
+pub(super) fn digests(directory: &Directory) -> Vec<Digest> {
+    let archives = archives(directory).archives.into_iter();
+    archives.map(|archived| archived.digest).collect()
 }
 
 impl Storage {

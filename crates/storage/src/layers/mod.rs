@@ -5,13 +5,15 @@ mod id;
 mod meta;
 
 use ch_linux::SyscallError;
-use ch_linux::tree::Directory;
+use ch_linux::tree::{Attributes, Directory};
+use ch_oci::Digest;
 
 pub use archived::Archived;
 pub use id::{LayerId, NotALayerId};
 pub use meta::{Engine, LayerMeta, RootAttributes, WhiteoutEncoding};
 
 use crate::Storage;
+use crate::claims::Claim;
 use crate::durability::{MARKED, Object};
 use crate::opening::names;
 use crate::read_only::is_read_only;
@@ -65,6 +67,15 @@ pub(crate) enum Look {
     AnotherMachines,
 }
 
+/// What a collection wants to know of a layer.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// Size of its files.
+    pub(crate) bytes: u64,
+    /// Archives that were made of it.
+    pub(crate) archives: Vec<Digest>,
+}
+
 /// The layers of a storage directory.
 #[derive(Debug, Clone, Copy)]
 pub struct Layers<'a> {
@@ -85,12 +96,14 @@ impl<'a> Layers<'a> {
         })
     }
 
-    /// [`Layers::get`], with the reason why there is nothing.
+    /// [`Layers::get`], with the reason why there is nothing. What is found is claimed.
     pub(crate) fn look(&self, id: &LayerId) -> Result<Look, LayerError> {
-        self.read(id).map_err(|source| LayerError {
-            layer: id.clone(),
-            source,
-        })
+        self.storage
+            .claiming(&Claim::Layer(id), || self.read(id))
+            .map_err(|source| LayerError {
+                layer: id.clone(),
+                source,
+            })
     }
 
     /// Whether [`Layers::get`] would find it. Looked up once per process.
@@ -127,6 +140,30 @@ impl<'a> Layers<'a> {
             meta,
             directory,
         })))
+    }
+
+    /// Size of the files of the layer `id` in bytes, if it is there.
+    pub fn size(&self, id: &LayerId) -> Result<Option<u64>, LayerError> {
+        let found = self.peek(id).map_err(|source| LayerError {
+            layer: id.clone(),
+            source,
+        })?;
+        Ok(found.map(|(found, _)| found.bytes))
+    }
+
+    /// What a collection wants to know of the layer `id`, good or not; nothing is changed.
+    pub(crate) fn peek(&self, id: &LayerId) -> Result<Option<(Found, Attributes)>, SyscallError> {
+        let Some(directory) = self.storage.inner().layers.try_directory(id.as_str())? else {
+            return Ok(None);
+        };
+        let attributes = directory.attributes()?;
+        let meta = directory.try_read(names::META)?.unwrap_or_default();
+        let meta = sealed::unseal::<LayerMeta>(&meta).ok();
+        let found = Found {
+            bytes: meta.map_or(0, |meta| meta.value.bytes),
+            archives: archived::digests(&directory),
+        };
+        Ok(Some((found, attributes)))
     }
 
     /// A read-only storage keeps what it has; it is not believed all the same.

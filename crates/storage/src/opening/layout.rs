@@ -40,6 +40,8 @@ pub(crate) mod names {
     pub(crate) const LOCKS: &str = "locks";
     /// In `tmp/`: lists of layers in use.
     pub(crate) const LEASES: &str = "leases";
+    /// In `tmp/`: shared by who claims something, exclusive while a collection decides.
+    pub(crate) const CLAIMS: &str = "claims";
     /// In `tmp/`: see [`Storage::is_probed`](crate::Storage::is_probed).
     pub(crate) const PROBED: &str = "probed";
     /// In `tmp/`: what only waits for being deleted.
@@ -96,6 +98,7 @@ fn is_work_of_ours(name: &str) -> bool {
         names::RESET,
         names::LOCKS,
         names::LEASES,
+        names::CLAIMS,
         names::PROBED,
         names::TRASH,
     ];

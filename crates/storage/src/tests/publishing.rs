@@ -30,7 +30,10 @@ fn layer_appears_whole_and_leaves_no_draft() {
         b"world"
     );
     drop(storage);
-    assert_eq!(place.names("tmp"), ["leases", "lock", "locks", "trash"]);
+    assert_eq!(
+        place.names("tmp"),
+        ["claims", "leases", "lock", "locks", "trash"]
+    );
     assert_eq!(place.names("tmp/trash").len(), 1, "the work directory");
 }
 

@@ -185,7 +185,10 @@ fn images_of_many_writers_are_all_there() {
     for image in &listing.images {
         storage.images().check_layers(image).unwrap();
     }
-    assert_eq!(place.names("tmp"), ["leases", "lock", "locks", "trash"]);
+    assert_eq!(
+        place.names("tmp"),
+        ["claims", "leases", "lock", "locks", "trash"]
+    );
 }
 
 /// Where the child of the next test works; not set when the suite runs it.
@@ -240,7 +243,10 @@ fn killed_writer_leaves_what_it_published_and_nothing_else() {
     child.wait().unwrap();
 
     let storage = place.open();
-    assert_eq!(place.names("tmp"), ["leases", "lock", "locks", "trash"]);
+    assert_eq!(
+        place.names("tmp"),
+        ["claims", "leases", "lock", "locks", "trash"]
+    );
     assert!(place.names("tmp/leases").is_empty() && place.names("tmp/locks").is_empty());
     let layers = place.names("layers");
     assert_eq!(layers.len(), 1);
