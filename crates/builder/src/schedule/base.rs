@@ -2,7 +2,7 @@
 
 use ch_dockerfile::ast::Header;
 use ch_oci::{ImageConfig, Reference};
-use ch_storage::{ImageRecord, RecordError};
+use ch_storage::{ImageOrigin, ImageRecord, RecordError};
 use ch_transfer::restore;
 
 use super::Schedule;
@@ -68,11 +68,10 @@ impl Schedule<'_> {
             let text = format!("base image is incomplete (--last-layer): {}", image.name);
             (self.events)(Event::Warning(text));
         }
-        Ok(Stage::new(
-            config(reference, &image)?,
-            image.layers.clone(),
-            record::first_state(&image),
-        ))
+        let first = record::first_state(&image);
+        let stage = Stage::new(config(reference, &image)?, image.layers.clone(), first);
+        self.note_state(image.state.clone(), origin(&image), &stage)?;
+        Ok(stage)
     }
 
     fn find(&self, reference: &Reference) -> Result<Option<ImageRecord>, BuildError> {
@@ -118,6 +117,16 @@ impl Schedule<'_> {
             }),
             None => hint,
         }
+    }
+}
+
+/// What the first state on an image is called.
+fn origin(image: &ImageRecord) -> String {
+    let name = &image.name;
+    match image.origin {
+        ImageOrigin::Pull => format!("PULL {name}"),
+        ImageOrigin::Import => format!("IMPORT {name}"),
+        ImageOrigin::Build | ImageOrigin::Modify | ImageOrigin::Tag => format!("FROM {name}"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! One step: looked up by its state, and executed if it is not there.
 
+use std::mem;
+
 use ch_container::MountPoint;
 use ch_dockerfile::ast::Header;
 use ch_rootfs::Workspace;
@@ -117,6 +119,45 @@ impl Schedule<'_> {
                 (self.events)(Event::Warning(text.clone()));
             }
         }
+    }
+
+    /// Goes from one state to the next without files.
+    pub(super) fn move_on(
+        &self,
+        state: StateId,
+        instruction: String,
+        stage: &mut Stage,
+    ) -> Result<(), BuildError> {
+        let parent = mem::replace(&mut stage.state, state);
+        self.note_state(Some(parent), instruction, stage)
+    }
+
+    /// Writes down the state of `stage`, which no step does, unless it is there: a collection must find out what led
+    /// to the later ones.
+    pub(super) fn note_state(
+        &self,
+        parent: Option<StateId>,
+        instruction: String,
+        stage: &Stage,
+    ) -> Result<(), BuildError> {
+        if self.options.cache == Cache::Disabled || self.options.dry_run {
+            return Ok(());
+        }
+        let states = self.context.storage().states();
+        let found = states.get(&stage.state);
+        let found = found.map_err(Problem::files("can't read the build cache"))?;
+        if found.is_some() {
+            return Ok(());
+        }
+        let record = StateRecord {
+            parent,
+            instruction,
+            layers: stage.layers.clone(),
+            created: Timestamp::now(),
+        };
+        let put = states.put(&stage.state, &record);
+        put.map_err(Problem::files("can't write the build cache"))?;
+        Ok(())
     }
 
     fn cached(&self, state: &StateId) -> Result<Option<Outcome>, BuildError> {

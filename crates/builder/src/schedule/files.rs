@@ -125,13 +125,11 @@ impl Schedule<'_> {
         let (state, history) = (key.state(), format!("WORKDIR {path}"));
         if path == "/" {
             self.tell(header, Mark::Neither);
-            self.link(
-                Some(Applied {
-                    history,
-                    state: Some(state),
-                }),
-                stage,
-            );
+            let applied = Applied {
+                history,
+                state: Some(state),
+            };
+            self.link(Some(applied), header, stage)?;
         } else {
             let execute = |machinery: &Machinery<'_>, workspace: &Workspace| {
                 machinery.learn(workdir::make(workspace.root(), &path, owner)?);

@@ -118,8 +118,10 @@ impl<'a> Schedule<'a> {
         for (name, value) in &planned.arguments {
             let mut key = KeyHash::after(&stage.state, "FROM --arg 1");
             key.field("name", name).field("value", value);
-            stage.state = key.state();
             stage.scope.declare(name, Some(value.clone()));
+            let text = format!("ARG {name}");
+            self.move_on(key.state(), text, &mut stage)
+                .map_err(|e| e.at(source, planned.stage.header.span))?;
         }
         self.find_recipe(&mut stage)
             .map_err(|e| e.at(source, planned.stage.header.span))?;
@@ -144,8 +146,7 @@ impl<'a> Schedule<'a> {
                 self.tell(header, Mark::Neither);
                 let (file, globals) = (self.plan.file, &self.plan.scope);
                 let applied = metadata::arguments(definitions, file, self.options, globals, stage)?;
-                self.link(Some(applied), stage);
-                Ok(())
+                self.link(Some(applied), header, stage)
             }
             command => {
                 self.tell(header, Mark::Neither);
@@ -159,8 +160,7 @@ impl<'a> Schedule<'a> {
                 );
                 let applied = metadata::apply(command, &mut words, stage)?;
                 self.hint(words);
-                self.link(applied, stage);
-                Ok(())
+                self.link(applied, header, stage)
             }
         }
     }
@@ -227,12 +227,18 @@ impl<'a> Schedule<'a> {
     }
 
     /// Notes what an instruction without files has done.
-    fn link(&self, applied: Option<Applied>, stage: &mut Stage) {
+    fn link(
+        &self,
+        applied: Option<Applied>,
+        header: &Header,
+        stage: &mut Stage,
+    ) -> Result<(), BuildError> {
         let applied = applied.expect("all other instructions only change the configuration");
         let created = self.options.created.unwrap_or_else(Timestamp::now);
         stage.remember(applied.history, &created.to_string(), false);
-        if let Some(state) = applied.state {
-            stage.state = state;
+        match applied.state {
+            Some(state) => self.move_on(state, header.to_string(), stage),
+            None => Ok(()),
         }
     }
 }
