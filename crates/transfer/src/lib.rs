@@ -29,5 +29,7 @@ pub use import::{
     ImportError, ImportOptions, Imported, Source, check_image_directory, described,
     gather_directory, import,
 };
-pub use pull::{LayerDownloadError, PullError, PullOptions, Pulled, pull, pull_directory, restore};
+pub use pull::{
+    LayerDownloadError, Looked, PullError, PullOptions, Pulled, look, pull, pull_directory, restore,
+};
 pub use push::{Part, PartError, PartEvent, PushError, PushEvent, PushOptions, Pushed, push};

@@ -7,6 +7,7 @@
 mod directory;
 mod error;
 mod layers;
+mod look;
 mod one;
 mod restore;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::beside::Unfinished;
 use crate::event::{Event, LayerLabel, Tell};
 pub use directory::pull_directory;
 pub use error::{LayerDownloadError, PullError};
+pub use look::{Looked, look};
 pub use restore::restore;
 
 /// Indexes may name indexes so deep.
