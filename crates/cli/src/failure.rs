@@ -239,6 +239,7 @@ with_hints!(
     ch_oci::ReferenceError,
     ch_registry::FetchError,
     ch_rootfs::ViewError,
+    ch_storage::CollectError,
     ch_storage::OpenError,
     ch_transfer::ExportError,
     ch_transfer::ImportError,
@@ -246,6 +247,7 @@ with_hints!(
     ch_transfer::PushError,
     ch_storage::RecordError,
     ch_storage::ResetError,
+    ch_storage::UndeleteError,
 );
 
 impl Advice for ch_emulation::UnknownMode {

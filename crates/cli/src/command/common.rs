@@ -43,6 +43,16 @@ pub(crate) struct Common {
     #[arg(short, long, action = ArgAction::HelpShort)]
     help: Option<bool>,
 
+    /// Print output as JSON, of schema N (default 1)
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1"
+    )]
+    pub(crate) json: Option<u32>,
+
     /// How long to wait for an exclusive user of the storage directory (default 60)
     #[arg(long, value_name = "SECONDS")]
     pub(crate) lock_timeout: Option<u64>,
@@ -140,6 +150,7 @@ impl Common {
             cache_large: after.cache_large.or(self.cache_large),
             color: after.color.or(self.color),
             dependencies: self.dependencies || after.dependencies,
+            json: after.json.or(self.json),
             lock_timeout: after.lock_timeout.or(self.lock_timeout),
             no_lock: self.no_lock || after.no_lock,
             no_sync: self.no_sync || after.no_sync,

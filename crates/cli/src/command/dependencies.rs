@@ -5,18 +5,20 @@
 
 use std::process::ExitCode;
 
-use super::{Context, probe};
+use serde::Serialize;
+
+use super::{Context, json, probe};
 use crate::failure::Failure;
 use crate::terminal::Verbosity;
 
 /// Prints one line for each problem; status 1 if there are any. With `-v` also what only makes things slower. The storage directory is not touched.
 pub(super) fn run(context: &Context) -> Result<ExitCode, Failure> {
-    let mut problems = String::new();
+    let mut report = Report::default();
     if let Err(failure) = context.storage_path() {
-        problems.push_str(&format!(
-            "bad dependency: storage directory: {}\n",
-            failure.message()
-        ));
+        let message = failure.message();
+        report
+            .problems
+            .push(format!("bad dependency: storage directory: {message}"));
     }
     let found = probe::run()?;
     if let Some(error) = &found.namespaces {
@@ -24,27 +26,45 @@ pub(super) fn run(context: &Context) -> Result<ExitCode, Failure> {
             (message, Some(hint)) => format!("{message} ({})", hint.replace('\n', " ")),
             (message, None) => message,
         };
-        problems.push_str(&format!("missing dependency: user namespaces: {reason}\n"));
+        report
+            .problems
+            .push(format!("missing dependency: user namespaces: {reason}"));
     }
-    let mut report = problems.clone();
     if context.terminal.verbosity() >= Verbosity::VERBOSE {
         if !has_hash_instructions() {
-            report.push_str(
-                "note: the processor can't compute SHA-256 by itself: downloads take longer\n",
-            );
+            let note = "the processor can't compute SHA-256 by itself: downloads take longer";
+            report.notes.push(format!("note: {note}"));
         }
         if let Some(reason) = found.supervisor {
-            report.push_str(&format!(
-                "note: root emulation is that of --force=seccomp, as no supervisor is possible: {reason}\n"
+            report.notes.push(format!(
+                "note: root emulation is that of --force=seccomp, as no supervisor is possible: {reason}"
             ));
         }
     }
-    context.terminal.output(&report)?;
-    Ok(if problems.is_empty() {
+    if context.common.json.is_some() {
+        json::print("dependencies", &report, context)?;
+    } else {
+        context.terminal.output(report.lines())?;
+    }
+    Ok(if report.problems.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What was found.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    problems: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Report {
+    fn lines(&self) -> String {
+        let lines = self.problems.iter().chain(&self.notes);
+        lines.map(|line| format!("{line}\n")).collect()
+    }
 }
 
 /// Whether the processor has instructions for SHA-256, which every download and layer goes through.

@@ -1,7 +1,9 @@
 //! `ch-image gestalt`: what this program and machine are like, for scripts.
 
 use clap::{Args, ValueEnum};
+use serde_json::{Map, Value};
 
+use super::json::{self, FormatArgs};
 use super::{Context, Done, storage_path};
 use crate::failure::Failure;
 use crate::terminal::Kind;
@@ -11,6 +13,9 @@ use crate::terminal::Kind;
 pub(crate) struct GestaltArgs {
     /// What to report on; without it, the choices are listed
     selector: Option<Selector>,
+
+    #[command(flatten)]
+    format: FormatArgs,
 
     /// With "logging": exit with an error
     #[arg(long)]
@@ -31,30 +36,68 @@ pub(super) fn run(arguments: &GestaltArgs, context: &Context) -> Done {
     if arguments.fail && arguments.selector != Some(Selector::Logging) {
         return Err(Failure::usage("--fail is for \"gestalt logging\""));
     }
+    if arguments.format.is_json(context) {
+        return document(arguments.selector, context);
+    }
     match arguments.selector {
         None => {
-            let names = Selector::value_variants()
-                .iter()
-                .filter_map(ValueEnum::to_possible_value);
-            let names: String = names.map(|name| format!("{}\n", name.get_name())).collect();
-            context.terminal.output(names)
+            let names = names().map(|name| format!("{name}\n"));
+            context.terminal.output(names.collect::<String>())
         }
         Some(Selector::Bucache) => Ok(()),
         Some(Selector::BucacheDot) => graphviz(context),
         Some(Selector::Logging) => logging(arguments.fail, context),
-        Some(Selector::PythonPath) => Err(Failure::new("no Python: ch-image is a native program")),
+        Some(Selector::PythonPath) => Err(no_python()),
         Some(Selector::StoragePath) => storage_path::run(context),
     }
 }
 
+/// The names of the aspects.
+fn names() -> impl Iterator<Item = String> {
+    let values = Selector::value_variants().iter();
+    let names = values.filter_map(ValueEnum::to_possible_value);
+    names.map(|name| name.get_name().to_owned())
+}
+
+/// What is reported, as a document; as without, there is none where the answer is no.
+fn document(selector: Option<Selector>, context: &Context) -> Done {
+    let mut members = Map::new();
+    match selector {
+        None => {
+            let names = names().map(Value::from).collect();
+            members.insert("selectors".to_owned(), Value::Array(names));
+        }
+        Some(Selector::Bucache) => {
+            members.insert("bucache".to_owned(), true.into());
+        }
+        Some(Selector::BucacheDot) => {
+            graphviz(context)?;
+            members.insert("bucache_dot".to_owned(), true.into());
+        }
+        Some(Selector::PythonPath) => return Err(no_python()),
+        Some(Selector::StoragePath) => {
+            let path = context.storage_path()?;
+            json::add_name(&mut members, "storage_path", path.as_os_str());
+        }
+        Some(Selector::Logging) => {
+            return Err(Failure::usage("--json: \"gestalt logging\" has no output"));
+        }
+    }
+    json::print("gestalt", &members, context)
+}
+
+fn no_python() -> Failure {
+    Failure::new("no Python: ch-image is a native program")
+}
+
 /// Whether Graphviz could draw the build cache.
 fn graphviz(context: &Context) -> Done {
-    if context.environment.program("dot").is_some() {
-        return Ok(());
+    match context.environment.program("dot") {
+        Some(_) => Ok(()),
+        None => Err(Failure::new(
+            "dot failed with exit code 127, assuming not present",
+        )),
     }
-    Err(Failure::new(
-        "dot failed with exit code 127, assuming not present",
-    ))
 }
 
 /// One message of each kind.

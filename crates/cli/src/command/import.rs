@@ -7,7 +7,8 @@ use ch_transfer::{ImportOptions, Source};
 use clap::Args;
 
 use super::context::reference;
-use super::{Context, Done, platform, transfer};
+use super::ledger::{How, Ledger};
+use super::{Context, Done, json, platform, transfer};
 use crate::failure::{Failure, advised};
 use crate::terminal::Transfers;
 
@@ -41,6 +42,7 @@ pub(super) fn run(arguments: &ImportArgs, context: &Context) -> Done {
         unpack: ch_layer::Options::default(),
     };
     let storage = context.storage()?;
+    let ledger = Ledger::new();
     let transfers = Transfers::new(terminal);
     let import = |source| {
         ch_transfer::import(&storage, source, &name, &options, &|event| {
@@ -57,5 +59,9 @@ pub(super) fn run(arguments: &ImportArgs, context: &Context) -> Done {
         terminal.verbose("no configuration found: the image has the defaults");
     }
     storage.commit()?;
+    if context.common.json.is_some() {
+        let document = ledger.document(&imported.record, How::Made, &storage)?;
+        json::print("import", &document, context)?;
+    }
     Ok(())
 }

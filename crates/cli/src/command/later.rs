@@ -21,7 +21,6 @@ use Value::{No, Optional, Required};
 const COMMON: &[(&str, Value)] = &[
     ("always-download", No),
     ("debug", No),
-    ("json", Optional),
     ("profile", No),
     ("registry-mirror", Required),
     ("retry", Required),
@@ -82,16 +81,22 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
             ("ulimit", Required),
         ],
     ),
-    ("delete", &[("purge", No)]),
+    (
+        "build-cache",
+        &[
+            ("export-mounts", Required),
+            ("import-mounts", Required),
+            ("repair", No),
+        ],
+    ),
     ("export", &[("ownership", Required), ("squash-all", No)]),
     ("import", &[("format", Required)]),
-    ("list", &[("undeletable", No), ("undeleteable", No)]),
     ("pull", &[("jobs", Required)]),
     ("push", &[("all-platforms", No), ("squash-all", No)]),
 ];
 
 /// Letters of some of them.
-const LETTERS: &[(&str, char)] = &[("memory", 'm'), ("undeletable", 'u')];
+const LETTERS: &[(&str, char)] = &[("memory", 'm')];
 
 /// `command` with the options to come, on both sides of every sub-command.
 pub(super) fn add_to(command: Command) -> Command {

@@ -4,6 +4,7 @@
 //! all of them: the common options, the context they run in, and where the storage directory is.
 
 mod build;
+mod build_cache;
 mod command_line;
 mod common;
 mod completion;
@@ -13,19 +14,27 @@ mod dependencies;
 mod doctor;
 mod export;
 mod gestalt;
+mod history;
 mod import;
+mod inspect;
+mod json;
 mod later;
+mod ledger;
 mod list;
 mod location;
 mod output;
 mod platform;
 mod probe;
+mod prune;
 mod pull;
 mod push;
 mod registry;
 mod reset;
+mod size;
 mod storage_path;
+mod tag;
 mod transfer;
+mod undelete;
 mod usage;
 
 pub(crate) use command_line::command as command_line_of_image;
@@ -116,21 +125,28 @@ fn run(request: Request, environment: Environment, file_mode_mask: u32) -> ExitC
 }
 
 fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failure> {
+    json::check(&command, context)?;
     let done = match command {
         Command::Dependencies => return dependencies::run(context),
         Command::Doctor(arguments) => return doctor::run(&arguments, context),
         Command::Build(arguments) => build::run(&arguments, context),
         Command::Completion(arguments) => completion::run(&arguments, context),
+        Command::BuildCache(arguments) => build_cache::run(&arguments, context),
         Command::Delete(arguments) => delete::run(&arguments, context),
         Command::Export(arguments) => export::run(&arguments, context),
         Command::Gestalt(arguments) => gestalt::run(&arguments, context),
+        Command::History(arguments) => history::run(&arguments, context),
         Command::Import(arguments) => import::run(&arguments, context),
+        Command::Inspect(arguments) => inspect::run(&arguments, context),
         Command::Later(what) => Err(Failure::not_yet(what)),
         Command::List(arguments) => list::run(&arguments, context),
+        Command::Prune(arguments) => prune::run(&arguments, context),
         Command::Pull(arguments) => pull::run(&arguments, context),
         Command::Push(arguments) => push::run(&arguments, context),
         Command::Reset => reset::run(context),
         Command::StoragePath => storage_path::run(context),
+        Command::Tag(arguments) => tag::run(&arguments, context),
+        Command::Undelete(arguments) => undelete::run(&arguments, context),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

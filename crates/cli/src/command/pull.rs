@@ -10,6 +10,8 @@ use clap::Args;
 
 use super::common::CacheMode;
 use super::context::reference;
+use super::json::{self, FormatArgs};
+use super::ledger::{How, Ledger};
 use super::{Context, Done, platform, transfer};
 use crate::failure::{Failure, advised};
 use crate::terminal::{Terminal, Transfers};
@@ -20,6 +22,9 @@ const JOBS: usize = 6;
 /// Arguments of `pull`.
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
+    #[command(flatten)]
+    format: FormatArgs,
+
     /// Unpack only the first N layers
     #[arg(long, value_name = "N")]
     last_layer: Option<usize>,
@@ -84,6 +89,10 @@ pub(super) fn run(arguments: &PullArgs, context: &Context) -> Done {
             "\"{text}\" is taken as an image name; write ./{text} for the directory"
         ));
     }
+    let is_json = arguments.format.is_json(context);
+    if is_json && matches!(destination, Destination::Directory(_)) {
+        return Err(Failure::not_yet("pull --json into a directory"));
+    }
     let mode = context.common.cache_mode(&context.environment)?;
     let puller = Puller {
         always_download: mode == CacheMode::Disabled,
@@ -91,16 +100,25 @@ pub(super) fn run(arguments: &PullArgs, context: &Context) -> Done {
     };
     let storage = context.storage()?;
     let last_layer = arguments.last_layer;
-    match destination {
-        Destination::Name(name) => puller.pull(&image, name, last_layer, &storage).map(|_| ()),
-        Destination::Directory(path) => puller.pull_directory(&image, &path, last_layer, &storage),
-    }
-    .map_err(|error| match error {
+    let pulled = match destination {
+        Destination::Name(name) => puller.pull(&image, name, last_layer, &storage).map(Some),
+        Destination::Directory(path) => puller
+            .pull_directory(&image, &path, last_layer, &storage)
+            .map(|()| None),
+    };
+    let pulled = pulled.map_err(|error| match error {
         error @ PullError::Directory(_) => advised(error).of_another_directory(),
         error => advised(error),
     })?;
     storage.commit()?;
-    Ok(())
+    match pulled {
+        Some(pulled) if is_json => {
+            let ledger = &puller.ledger;
+            let document = ledger.document(&pulled.record, How::Existing, &storage)?;
+            json::print("pull", &document, context)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What pulling needs beside the storage directory.
@@ -112,6 +130,7 @@ pub(super) struct Puller<'c> {
     unfinished: Unfinished,
     /// What is in the storage directory is not used.
     always_download: bool,
+    ledger: Ledger,
     terminal: &'c Terminal,
 }
 
@@ -126,6 +145,7 @@ impl<'c> Puller<'c> {
             host: platform::host(terminal),
             unfinished: context.interrupt.unfinished().clone(),
             always_download: false,
+            ledger: Ledger::new(),
             terminal,
         })
     }
@@ -176,7 +196,10 @@ impl<'c> Puller<'c> {
     /// Does `work`, and shows how it goes on.
     fn showing<T>(&self, work: impl FnOnce(&(dyn Fn(Event) + Sync)) -> T) -> T {
         let transfers = Transfers::new(self.terminal);
-        work(&|event| transfer::show(&event, &transfers, self.terminal))
+        work(&|event| {
+            self.ledger.note(&event);
+            transfer::show(&event, &transfers, self.terminal);
+        })
     }
 }
 

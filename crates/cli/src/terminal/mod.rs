@@ -13,6 +13,7 @@ mod sink;
 
 pub(crate) use progress::{Activity, Transfers};
 pub(crate) use settings::{ProgressMode, Settings, Verbosity, WhenColour};
+pub(crate) use sink::escaped;
 
 use std::fmt;
 use std::io::{self, Write as _};

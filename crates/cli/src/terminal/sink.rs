@@ -115,7 +115,7 @@ fn festoon() -> String {
 }
 
 /// `line` without characters that a terminal would obey.
-fn escaped(line: &str) -> String {
+pub(crate) fn escaped(line: &str) -> String {
     let mut text = String::with_capacity(line.len());
     for character in line.chars() {
         if character.is_control() && character != '\t' {

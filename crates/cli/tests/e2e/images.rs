@@ -272,6 +272,17 @@ fn read_only_storage_directory_is_read_and_named_when_it_should_be_written() {
         command(by_mount, "ch-image", &["list"])
             .success()
             .prints("base\nbuilt\n");
+        for arguments in [
+            &["list", "-u"][..],
+            &["list", "--json"],
+            &["list", "--local", "built"],
+            &["inspect", "built"],
+            &["history", "built"],
+            &["build-cache", "-v", "--tree", "--verify"],
+            &["prune", "--dry-run"],
+        ] {
+            command(by_mount, "ch-image", arguments).success();
+        }
         command(by_mount, "ch-run", &["built", "--", "echo", "it runs"])
             .success()
             .prints("it runs\n");
@@ -281,6 +292,11 @@ fn read_only_storage_directory_is_read_and_named_when_it_should_be_written() {
             &["pull", "127.0.0.1:1/x"],
             &["import", "base", "new"],
             &["delete", "base"],
+            &["delete", "--purge", "base"],
+            &["undelete", "base"],
+            &["tag", "base", "new"],
+            &["prune"],
+            &["build-cache", "--gc"],
         ] {
             command(by_mount, "ch-image", arguments)
                 .exits(1)

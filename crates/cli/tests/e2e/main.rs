@@ -6,12 +6,15 @@
 )]
 
 mod build;
+mod collection;
 mod completion;
 mod doctor;
+mod documents;
 mod export;
 mod images;
 mod kills;
 mod limits;
+mod list_details;
 mod main_job;
 mod pull;
 mod pull_directory;
@@ -23,6 +26,7 @@ mod run_options;
 mod run_vectors;
 mod static_executable;
 mod terminal;
+mod undelete;
 
 use ch_test_support::{ImageLayout, Registry, TestEnv, debian_archive};
 

@@ -10,7 +10,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::common::Common;
 use super::{
-    build, completion, delete, doctor, export, gestalt, import, later, list, pull, push, usage,
+    build, build_cache, completion, delete, doctor, export, gestalt, history, import, inspect,
+    later, list, prune, pull, push, tag, undelete, usage,
 };
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
@@ -42,6 +43,9 @@ struct Cli {
 enum Subcommands {
     /// Build an image from a Dockerfile
     Build(Options<build::BuildArgs>),
+    /// Print what the build cache holds, and look after it
+    #[command(alias = "cache")]
+    BuildCache(Options<build_cache::BuildCacheArgs>),
     /// Print a completion script for a shell
     Completion(Options<completion::CompletionArgs>),
     /// List images, or print details of one
@@ -57,9 +61,16 @@ enum Subcommands {
     Export(Options<export::ExportArgs>),
     /// Report on aspects of this program and machine
     Gestalt(Options<gestalt::GestaltArgs>),
+    /// Print how an image came to be
+    History(Options<history::HistoryArgs>),
     /// Copy a directory or archive into the storage directory as an image
     #[command(alias = "load")]
     Import(Options<import::ImportArgs>),
+    /// Print everything known about images
+    Inspect(Options<inspect::InspectArgs>),
+    /// Free what is no longer needed
+    #[command(alias = "system-prune")]
+    Prune(Options<prune::PruneArgs>),
     /// Copy an image from a registry into the storage directory
     Pull(Options<pull::PullArgs>),
     /// Copy an image to a registry
@@ -68,6 +79,10 @@ enum Subcommands {
     Reset(Options<NoArgs>),
     /// Print the path of the storage directory
     StoragePath(Options<NoArgs>),
+    /// Give an image another name
+    Tag(Options<tag::TagArgs>),
+    /// Bring back a deleted image
+    Undelete(Options<undelete::UndeleteArgs>),
     #[command(flatten)]
     Later(LaterCommand),
 }
@@ -75,46 +90,26 @@ enum Subcommands {
 /// Sub-commands that are not there yet.
 #[derive(Debug, Subcommand)]
 enum LaterCommand {
-    /// Look after the build cache (not yet supported)
-    #[command(alias = "cache")]
-    BuildCache(Anything),
     /// Copy libraries of the host into an image (not yet supported)
     Fromhost(Anything),
-    /// Print how an image came to be (not yet supported)
-    History(Anything),
-    /// Print everything known about an image (not yet supported)
-    Inspect(Anything),
     /// Store credentials for a registry (not yet supported)
     Login(Anything),
     /// Forget credentials for a registry (not yet supported)
     Logout(Anything),
     /// Change an image by a shell or script (not yet supported)
     Modify(Anything),
-    /// Delete what is no longer needed (not yet supported)
-    #[command(alias = "system-prune")]
-    Prune(Anything),
     /// Run a command in an image, as Docker does (not yet supported)
     Run(Anything),
-    /// Give an image a second name (not yet supported)
-    Tag(Anything),
-    /// Bring back a deleted image (not yet supported)
-    Undelete(Anything),
 }
 
 impl LaterCommand {
     /// Whether help is among the arguments, of which nothing else is understood.
     fn asks_for_help(&self) -> bool {
-        let (Self::BuildCache(all)
-        | Self::Fromhost(all)
-        | Self::History(all)
-        | Self::Inspect(all)
+        let (Self::Fromhost(all)
         | Self::Login(all)
         | Self::Logout(all)
         | Self::Modify(all)
-        | Self::Prune(all)
-        | Self::Run(all)
-        | Self::Tag(all)
-        | Self::Undelete(all)) = self;
+        | Self::Run(all)) = self;
         all.arguments
             .iter()
             .any(|word| word == "--help" || word == "-h")
@@ -147,6 +142,8 @@ struct Anything {
 pub(crate) enum Command {
     /// `build`.
     Build(build::BuildArgs),
+    /// `build-cache`.
+    BuildCache(build_cache::BuildCacheArgs),
     /// `completion`.
     Completion(completion::CompletionArgs),
     /// `delete`.
@@ -157,10 +154,16 @@ pub(crate) enum Command {
     Export(export::ExportArgs),
     /// `gestalt`.
     Gestalt(gestalt::GestaltArgs),
+    /// `history`.
+    History(history::HistoryArgs),
     /// `import`.
     Import(import::ImportArgs),
+    /// `inspect`.
+    Inspect(inspect::InspectArgs),
     /// `list`.
     List(list::ListArgs),
+    /// `prune`.
+    Prune(prune::PruneArgs),
     /// `pull`.
     Pull(pull::PullArgs),
     /// `push`.
@@ -169,6 +172,10 @@ pub(crate) enum Command {
     Reset,
     /// `storage-path`.
     StoragePath,
+    /// `tag`.
+    Tag(tag::TagArgs),
+    /// `undelete`.
+    Undelete(undelete::UndeleteArgs),
     /// `--dependencies`, with or without a sub-command.
     Dependencies,
     /// Something of the finished product that is not there yet, by name.
@@ -274,17 +281,23 @@ impl Subcommands {
     fn split(self, name: &str, before: Common) -> (Command, Common) {
         let (command, after) = match self {
             Self::Build(Options { own, common }) => (Command::Build(own), common),
+            Self::BuildCache(Options { own, common }) => (Command::BuildCache(own), common),
             Self::Completion(Options { own, common }) => (Command::Completion(own), common),
             Self::Delete(Options { own, common }) => (Command::Delete(own), common),
             Self::Doctor(Options { own, common }) => (Command::Doctor(own), common),
             Self::Export(Options { own, common }) => (Command::Export(own), common),
             Self::Gestalt(Options { own, common }) => (Command::Gestalt(own), common),
+            Self::History(Options { own, common }) => (Command::History(own), common),
             Self::Import(Options { own, common }) => (Command::Import(own), common),
+            Self::Inspect(Options { own, common }) => (Command::Inspect(own), common),
             Self::List(Options { own, common }) => (Command::List(own), common),
+            Self::Prune(Options { own, common }) => (Command::Prune(own), common),
             Self::Pull(Options { own, common }) => (Command::Pull(own), common),
             Self::Push(Options { own, common }) => (Command::Push(own), common),
             Self::Reset(Options { common, .. }) => (Command::Reset, common),
             Self::StoragePath(Options { common, .. }) => (Command::StoragePath, common),
+            Self::Tag(Options { own, common }) => (Command::Tag(own), common),
+            Self::Undelete(Options { own, common }) => (Command::Undelete(own), common),
             Self::Later(_) => (
                 Command::Later(format!("ch-image {name}")),
                 Common::default(),

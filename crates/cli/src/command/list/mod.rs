@@ -1,25 +1,40 @@
 //! `ch-image list`: what is stored, or everything about one image.
 
+mod document;
 mod remote;
 
 use ch_builder::similar_image;
 use ch_oci::{ImageConfig, Reference};
-use ch_storage::ImageRecord;
+use ch_storage::{ImageRecord, StateId, Storage};
 use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::context::reference;
-use super::{Context, Done};
+use super::json::{self, FormatArgs, Items};
+use super::{Context, Done, platform};
 use crate::failure::{Failure, advised};
 use crate::terminal::Kind;
+use remote::is_image;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
+    #[command(flatten)]
+    format: FormatArgs,
+
     /// Also print when images changed
     #[arg(short, long)]
     long: bool,
+
+    /// List the deleted images that undelete can bring back
+    #[arg(
+        short,
+        long,
+        alias = "undeleteable",
+        conflicts_with_all = ["image", "local"]
+    )]
+    undeletable: bool,
 
     /// Image to print details of
     #[arg(value_name = "IMAGE_REF")]
@@ -33,23 +48,42 @@ pub(crate) struct ListArgs {
 /// Prints names, or details of one image.
 pub(super) fn run(arguments: &ListArgs, context: &Context) -> Done {
     match &arguments.image {
-        None => names(arguments.long, context),
+        None => names(arguments, context),
+        Some(image) if arguments.format.is_json(context) => {
+            details_document(&reference(image)?, arguments.local, context)
+        }
         Some(image) => details(&reference(image)?, arguments.local, context),
     }
 }
 
 /// One name per line.
-fn names(long: bool, context: &Context) -> Done {
+fn names(arguments: &ListArgs, context: &Context) -> Done {
+    let long = arguments.long;
+    let is_json = arguments.format.is_json(context);
     let Some(storage) = context.existing_storage()? else {
-        return Ok(());
+        let none = Items::<()>::default();
+        return if is_json {
+            json::print("list", &none, context)
+        } else {
+            Ok(())
+        };
     };
-    let listing = storage.images().list().map_err(advised)?;
+    let listing = if arguments.undeletable {
+        storage.images().deleted()
+    } else {
+        storage.images().list()
+    };
+    let listing = listing.map_err(advised)?;
     for damaged in &listing.damaged {
         context.terminal.warning(format_args!(
             "storage: can't parse {}: {}",
             damaged.path,
             damaged.hint()
         ));
+    }
+    if is_json {
+        let items = document::images(&listing, &storage, &context.registry_defaults()?)?;
+        return json::print("list", &items, context);
     }
     let names: Vec<String> = listing
         .images
@@ -92,19 +126,50 @@ fn details(image: &Reference, local: bool, context: &Context) -> Done {
     context.terminal.output(lines)
 }
 
-/// What is known here about one image.
-fn local_lines(image: &Reference, context: &Context) -> Result<String, Failure> {
+/// The same as a document; there is none if the registry can't be reached.
+fn details_document(image: &Reference, local: bool, context: &Context) -> Done {
+    let (storage, record) = stored(image, context)?;
+    let defaults = context.registry_defaults()?;
+    let fetched = if local || context.common.registry.offline(&context.environment) {
+        None
+    } else {
+        remote::fetch(&image.remote(&defaults), context)?
+    };
+    let host = platform::host(&context.terminal).to_string();
+    let details = document::details(
+        image,
+        record.as_ref(),
+        storage.as_ref(),
+        &defaults,
+        fetched.as_ref(),
+        &host,
+    )?;
+    json::print("list", &details, context)
+}
+
+/// The storage directory and the image that is meant, as far as they are there.
+fn stored(
+    image: &Reference,
+    context: &Context,
+) -> Result<(Option<Storage>, Option<ImageRecord>), Failure> {
     let storage = context.existing_storage()?;
     let record = match &storage {
         Some(storage) => storage.images().get(image).map_err(advised)?,
         None => None,
     };
     if record.is_none()
-        && let Some(near) = storage.and_then(|it| similar_image(&it, &image.to_string()))
+        && let Some(storage) = &storage
+        && let Some(near) = similar_image(storage, &image.to_string())
     {
         let hint = format!("did you mean {near}?");
         context.terminal.message(Kind::Hint, &hint);
     }
+    Ok((storage, record))
+}
+
+/// What is known here about one image.
+fn local_lines(image: &Reference, context: &Context) -> Result<String, Failure> {
+    let (_, record) = stored(image, context)?;
     let local = record.as_ref().map_or("no".to_owned(), in_storage);
     let cached = record.as_ref().map_or("no".to_owned(), in_cache);
     let name = record.as_ref().map_or(image, |record| &record.name);
@@ -128,13 +193,17 @@ fn in_storage(record: &ImageRecord) -> String {
     format!("yes ({architecture}),{incomplete} modified: {time}")
 }
 
-/// `yes (state ID 5B2A)`: where the build that made it ended, or where one that starts from it begins.
+/// `yes (state ID 5B2A)`.
 fn in_cache(record: &ImageRecord) -> String {
-    let state = match &record.state {
+    format!("yes (state ID {})", state_of(record).short())
+}
+
+/// Where the build that made an image ended, or where one that starts from it begins.
+fn state_of(record: &ImageRecord) -> StateId {
+    match &record.state {
         Some(state) => state.clone(),
         None => ch_builder::first_state(record),
-    };
-    format!("yes (state ID {})", state.short())
+    }
 }
 
 /// `time` as the C library prints it.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ch_oci::{Descriptor, Document, Platform, RemoteReference};
-use ch_registry::FetchError;
+use ch_registry::{FetchError, Fetched};
 
 use crate::command::{Context, platform};
 use crate::failure::{Failure, advised};
@@ -13,13 +13,21 @@ const DIGEST_DIGITS: usize = 11;
 
 /// The lines about the registry's side; none of them is local.
 pub(super) fn lines(reference: &RemoteReference, context: &Context) -> Result<String, Failure> {
-    let found = match context.client()?.manifest(reference) {
-        Ok(fetched) => Some(fetched.document),
-        Err(FetchError::Unauthorized { .. }) => None,
-        Err(error) => return Err(advised(error)),
-    };
+    let found = fetch(reference, context)?.map(|fetched| fetched.document);
     let host = platform::host(&context.terminal).architecture_name();
     Ok(describe(found.as_ref(), &host))
+}
+
+/// What the registry answers; nothing if it has none, or not for us.
+pub(super) fn fetch(
+    reference: &RemoteReference,
+    context: &Context,
+) -> Result<Option<Fetched>, Failure> {
+    match context.client()?.manifest(reference) {
+        Ok(fetched) => Ok(Some(fetched)),
+        Err(FetchError::Unauthorized { .. }) => Ok(None),
+        Err(error) => Err(advised(error)),
+    }
 }
 
 fn describe(found: Option<&Document>, host: &str) -> String {
@@ -72,7 +80,7 @@ fn architectures(entries: &[Descriptor]) -> Vec<String> {
 }
 
 /// Attestations say that they are for an unknown machine.
-fn is_image(platform: &&Platform) -> bool {
+pub(super) fn is_image(platform: &&Platform) -> bool {
     platform.os == "linux" && platform.architecture != "unknown"
 }
 
