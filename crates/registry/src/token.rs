@@ -51,8 +51,8 @@ pub(crate) fn fetch(
     parameters: &[(String, String)],
     credentials: Option<&Credentials>,
 ) -> Result<Grant, FetchError> {
-    let query = query(parameters);
     if let Some(Credentials::Identity(token)) = credentials {
+        let query = query(&with_one_scope(parameters));
         let form = format!(
             "grant_type=refresh_token&client_id=ch-image&refresh_token={}{}",
             utf8_percent_encode(token.expose(), QUERY),
@@ -77,7 +77,7 @@ pub(crate) fn fetch(
         Some(Credentials::Identity(token)) => Some(basic("<token>", token)),
         Some(Credentials::Bearer(_)) | None => None,
     };
-    let url = address(realm, &query)?;
+    let url = address(realm, &query(parameters))?;
     let answer = http.exchange(Request {
         url,
         authorization,
@@ -93,6 +93,19 @@ fn query(parameters: &[(String, String)]) -> String {
         .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
         .collect();
     pairs.join("&")
+}
+
+/// The same with all scopes in one, as forms have them (RFC 6749 §3.3).
+fn with_one_scope(parameters: &[(String, String)]) -> Vec<(String, String)> {
+    let (scopes, mut others): (Vec<_>, Vec<_>) = parameters
+        .iter()
+        .cloned()
+        .partition(|(name, _)| name == "scope");
+    if !scopes.is_empty() {
+        let scopes: Vec<_> = scopes.into_iter().map(|(_, scope)| scope).collect();
+        others.push(("scope".to_owned(), scopes.join(" ")));
+    }
+    others
 }
 
 fn address(realm: &str, query: &str) -> Result<Uri, FetchError> {
@@ -206,6 +219,22 @@ mod tests {
         assert!((48..=50).contains(&left(r#"{"token":"T"}"#).as_secs()));
         assert!((288..=290).contains(&left(r#"{"token":"T","expires_in":300}"#).as_secs()));
         assert!(left(r#"{"token":"T","expires_in":1}"#) < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn forms_have_one_scope() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let parameters = [
+            pair("scope", "repository:a:pull,push"),
+            pair("service", "s"),
+            pair("scope", "repository:b:pull"),
+        ];
+        let expected = [
+            pair("service", "s"),
+            pair("scope", "repository:a:pull,push repository:b:pull"),
+        ];
+        assert_eq!(with_one_scope(&parameters), expected);
+        assert_eq!(with_one_scope(&parameters[1..2]), parameters[1..2]);
     }
 
     #[test]

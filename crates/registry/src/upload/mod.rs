@@ -38,8 +38,16 @@ pub struct Pusher {
 }
 
 /// An upload that has begun, and of which nothing has been sent.
-#[derive(Debug)]
 pub struct Begun(Uri);
+
+impl std::fmt::Debug for Begun {
+    /// The query of the address may be as good as a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Begun")
+            .field(&without_query(&self.0))
+            .finish()
+    }
+}
 
 /// What became of a mount.
 #[derive(Debug)]
@@ -88,7 +96,7 @@ impl Pusher {
     /// Whether the repository has the blob.
     pub fn has_blob(&self, blob: &Descriptor) -> Result<bool, UploadError> {
         let path = format!("blobs/{}", blob.digest);
-        let answer = self.call(Method::Head, Address::Repository(path))?;
+        let answer = self.ask(Method::Head, path)?;
         match answer.status().as_u16() {
             200 => named_digest(&answer, &blob.digest).map(|()| true),
             status if NOT_THERE.contains(&status) => Ok(false),
@@ -99,7 +107,7 @@ impl Pusher {
     /// Has the registry take the blob from another of its repositories.
     pub fn mount(&self, blob: &Descriptor, from: &str) -> Result<Mount, UploadError> {
         let path = format!("blobs/uploads/?mount={}&from={from}", blob.digest);
-        let answer = self.call(Method::Post, Address::Repository(path))?;
+        let answer = self.ask(Method::Post, path)?;
         match answer.status().as_u16() {
             201 => named_digest(&answer, &blob.digest).map(|()| Mount::Mounted),
             202 => Ok(Mount::Refused(Some(Begun(location(&answer)?)))),
@@ -162,6 +170,18 @@ impl Pusher {
             }),
             _ => Err(self.refusal(answer, 202)),
         }
+    }
+
+    /// A request for something that may be forbidden without anything being wrong.
+    fn ask(&self, method: Method, path: String) -> Result<Answer, FetchError> {
+        let call = Call {
+            method,
+            address: Address::Repository(path),
+            access: Access::Push,
+            is_optional: true,
+            ..Call::default()
+        };
+        self.client.call(&self.reference, &call)
     }
 
     fn call(&self, method: Method, address: Address) -> Result<Answer, FetchError> {

@@ -479,6 +479,23 @@ fn one_token_is_good_for_pushing_and_for_where_is_mounted_from() {
 }
 
 #[test]
+fn what_may_not_be_mounted_is_uploaded_with_the_same_password() {
+    let repository = Mutex::new(Repository::default());
+    let server = Server::start(move |asked, _| {
+        if asked.header("authorization") != Some("Basic dTpw") || asked.is("from=y") {
+            return Reply::new(401, "").header("WWW-Authenticate", "Basic realm=\"x\"");
+        }
+        repository.lock().expect("no panic").answer(asked)
+    });
+    let pusher = Client::new(with_prompt(required(options()), "u", "p"));
+    let pusher = pusher.push_to(&reference(server.port, "x:1"), &["y".to_owned()]);
+    pusher.authenticate().unwrap();
+    let mounted = pusher.mount(&Image::new().layer(), "y").unwrap();
+    assert!(matches!(mounted, Mount::Refused(None)), "{mounted:?}");
+    upload(&pusher).unwrap();
+}
+
+#[test]
 fn nobody_is_no_one_to_push() {
     let server = Server::start(|asked, _| {
         let host = asked.header("host").expect("HTTP/1.1");

@@ -1,80 +1,29 @@
 //! One request and its answer: connections, redirects, and failures sorted by what can be done about them.
 
+mod address;
+mod request;
+
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ureq::http::{self, Response, StatusCode, Uri, header};
+use ureq::http::{Response, StatusCode, Uri, header};
 use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 use crate::endpoint::is_loopback;
-use crate::secret::Secret;
-use crate::upload::Piece;
 use crate::{FetchError, Options, Proxy, trust};
+use address::host_and_port;
+pub(crate) use address::{address, follow, is_same_origin, without_query};
+use request::send;
+pub(crate) use request::{Method, Payload, Request};
 
 const CONNECT: Duration = Duration::from_secs(10);
 const REDIRECTS: usize = 10;
 const HEADER_BYTES: usize = 64 * 1024;
 const ERROR_BODY_BYTES: u64 = 64 * 1024;
 const CONNECTIONS_PER_HOST: usize = 8;
-
-/// Bodies from so many bytes on are sent when the server says that it wants them: what it refuses need not be sent.
-const ASK_FIRST: u64 = 1 << 20;
-
-/// A request that can be made again.
-#[derive(Clone, Default)]
-pub(crate) struct Request<'b> {
-    pub(crate) method: Method,
-    pub(crate) url: Uri,
-    pub(crate) accept: Option<&'static str>,
-    pub(crate) authorization: Option<Secret>,
-    /// Offset to begin at, and the entity tag for which that is meant.
-    pub(crate) resume: Option<(u64, Option<String>)>,
-    pub(crate) body: Payload<'b>,
-}
-
-/// What a request does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Method {
-    #[default]
-    Get,
-    Head,
-    Patch,
-    Post,
-    Put,
-}
-
-impl Method {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Patch => "PATCH",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-        }
-    }
-
-    /// Whether it changes nothing, so that another place may answer.
-    fn only_reads(self) -> bool {
-        matches!(self, Self::Get | Self::Head)
-    }
-}
-
-/// What a request brings.
-#[derive(Clone, Default)]
-pub(crate) enum Payload<'b> {
-    #[default]
-    Nothing,
-    /// It may hold secrets, and goes nowhere else.
-    Form(Secret),
-    /// A document of that type.
-    Document(&'b str, &'b [u8]),
-    /// A part of something large.
-    Piece(Piece<'b>),
-}
 
 /// A response, and where it came from in the end.
 pub(crate) struct Answer {
@@ -221,52 +170,6 @@ impl Http {
     }
 }
 
-/// Writes down the request and sends it.
-fn send(agent: &Agent, request: &Request<'_>) -> Result<Response<Body>, ureq::Error> {
-    let mut builder = http::Request::builder()
-        .method(request.method.name())
-        .uri(&request.url);
-    if let Some(accept) = request.accept {
-        builder = builder.header(header::ACCEPT, accept);
-    }
-    if let Some(authorization) = &request.authorization {
-        builder = builder.header(header::AUTHORIZATION, authorization.expose());
-    }
-    if let Some((offset, tag)) = &request.resume {
-        builder = builder.header(header::RANGE, format!("bytes={offset}-"));
-        if let Some(tag) = tag {
-            builder = builder.header(header::IF_RANGE, tag);
-        }
-    }
-    match &request.body {
-        Payload::Nothing if request.method.only_reads() => agent.run(builder.body(())?),
-        Payload::Nothing => agent.run(builder.header(header::CONTENT_LENGTH, 0).body(())?),
-        Payload::Form(form) => {
-            let media_type = "application/x-www-form-urlencoded";
-            let builder = builder.header(header::CONTENT_TYPE, media_type);
-            agent.run(builder.body(form.expose().to_owned())?)
-        }
-        Payload::Document(media_type, bytes) => {
-            let builder = builder.header(header::CONTENT_TYPE, *media_type);
-            agent.run(builder.body(*bytes)?)
-        }
-        Payload::Piece(piece) => {
-            let length = piece.length();
-            builder = builder
-                .header(header::CONTENT_TYPE, "application/octet-stream")
-                .header(header::CONTENT_LENGTH, length);
-            if let Some(range) = piece.range() {
-                builder = builder.header(header::CONTENT_RANGE, range);
-            }
-            if length >= ASK_FIRST {
-                builder = builder.header(header::EXPECT, "100-continue");
-            }
-            let mut reader = piece.reader();
-            agent.run(builder.body(ureq::SendBody::from_reader(&mut reader))?)
-        }
-    }
-}
-
 fn redirect<'r>(request: &Request<'_>, response: &'r Response<Body>) -> Option<&'r str> {
     let followed = match response.status().as_u16() {
         301..=303 => request.method.only_reads(),
@@ -277,109 +180,6 @@ fn redirect<'r>(request: &Request<'_>, response: &'r Response<Body>) -> Option<&
         return None;
     }
     response.headers().get(header::LOCATION)?.to_str().ok()
-}
-
-/// The address that `location` names, seen from `base`, if one may go there from it.
-pub(crate) fn follow(base: &Uri, location: &str) -> Result<Uri, FetchError> {
-    let next = resolve(base, location).ok_or_else(|| refuse(base, location, "no valid address"))?;
-    if base.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-        return Err(refuse(base, location, "it leaves HTTPS"));
-    }
-    Ok(next)
-}
-
-fn refuse(from: &Uri, location: &str, reason: &'static str) -> FetchError {
-    let to = location.split(['?', '#']).next().unwrap_or_default();
-    let to = ch_oci::shown(to).to_string();
-    FetchError::Redirect {
-        from: without_query(from),
-        to,
-        reason,
-    }
-}
-
-/// The address that `location` names, seen from `base`.
-fn resolve(base: &Uri, location: &str) -> Option<Uri> {
-    let location = location.split('#').next()?;
-    let (scheme, authority) = (base.scheme_str()?, base.authority()?);
-    let path = location.find(['/', '?']).unwrap_or(location.len());
-    let text = if location[..path].ends_with(':') && location[path..].starts_with("//") {
-        location.to_owned()
-    } else if location.starts_with("//") {
-        format!("{scheme}:{location}")
-    } else if location.starts_with('/') {
-        format!("{scheme}://{authority}{location}")
-    } else if location.starts_with('?') {
-        format!("{scheme}://{authority}{}{location}", base.path())
-    } else {
-        let (directory, _) = base.path().rsplit_once('/')?;
-        format!("{scheme}://{authority}{directory}/{location}")
-    };
-    let url: Uri = without_dots(&text).parse().ok()?;
-    matches!(url.scheme_str(), Some("http" | "https")).then_some(())?;
-    url.host().filter(|host| !host.is_empty())?;
-    Some(url)
-}
-
-/// An address without `.` and `..` in its path (RFC 3986 §5.2.4): a server takes them as they come.
-fn without_dots(address: &str) -> String {
-    let (before, query) = address.split_at(address.find('?').unwrap_or(address.len()));
-    let authority = before.find("://").map_or(0, |at| at + 3);
-    let Some(start) = before[authority..].find('/').map(|at| authority + at) else {
-        return address.to_owned();
-    };
-    let (origin, path) = before.split_at(start);
-    let mut kept: Vec<&str> = Vec::new();
-    for segment in path[1..].split('/') {
-        match segment {
-            "." => {}
-            ".." => {
-                kept.pop();
-            }
-            _ => kept.push(segment),
-        }
-    }
-    let is_directory = path.ends_with("/.") || path.ends_with("/..");
-    if is_directory {
-        kept.push("");
-    }
-    format!("{origin}/{}{query}", kept.join("/"))
-}
-
-/// Whether what may be said to the one may be said to the other.
-pub(crate) fn is_same_origin(one: &Uri, other: &Uri) -> bool {
-    origin(one) == origin(other)
-}
-
-/// What must be the same for `Authorization` to go along.
-fn origin(url: &Uri) -> (Option<&str>, Option<String>, u16) {
-    let host = url.host().map(str::to_ascii_lowercase);
-    (url.scheme_str(), host, port(url))
-}
-
-fn port(url: &Uri) -> u16 {
-    let default = if url.scheme_str() == Some("https") {
-        443
-    } else {
-        80
-    };
-    url.port_u16().unwrap_or(default)
-}
-
-/// Queries of signed addresses, and user parts, are secrets.
-pub(crate) fn without_query(url: &Uri) -> String {
-    let authority = url
-        .authority()
-        .map_or("", |authority| host_and_port(authority.as_str()));
-    format!(
-        "{}://{authority}{}",
-        url.scheme_str().unwrap_or_default(),
-        url.path()
-    )
-}
-
-fn host_and_port(authority: &str) -> &str {
-    authority.rsplit('@').next().unwrap_or(authority)
 }
 
 /// Sorts failures by what a user can do about them.
@@ -443,11 +243,6 @@ fn unreachable(url: &Uri, source: io::Error) -> FetchError {
     }
 }
 
-/// Host and port.
-pub(crate) fn address(url: &Uri) -> String {
-    format!("{}:{}", url.host().unwrap_or_default(), port(url))
-}
-
 /// Whether another attempt may reach `host` where this one did not. Nobody is late on loopback: who refuses
 /// there is not running.
 pub(crate) fn may_be_reached(host: &str, error: &io::Error) -> bool {
@@ -476,55 +271,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn locations_are_resolved_against_the_request() {
-        let base: Uri = "https://h:5000/v2/x/blobs/y?q=1".parse().unwrap();
-        let table = [
-            ("https://cdn/z?sig=1", Some("https://cdn/z?sig=1")),
-            ("//cdn/z", Some("https://cdn/z")),
-            ("/z", Some("https://h:5000/z")),
-            ("z", Some("https://h:5000/v2/x/blobs/z")),
-            ("https://cdn/z#part", Some("https://cdn/z")),
-            (
-                "/z?via=https://cdn/y",
-                Some("https://h:5000/z?via=https://cdn/y"),
-            ),
-            (
-                "z?via=https://cdn/y",
-                Some("https://h:5000/v2/x/blobs/z?via=https://cdn/y"),
-            ),
-            ("/a/https://z", Some("https://h:5000/a/https://z")),
-            ("/z#https://cdn/y", Some("https://h:5000/z")),
-            ("?q=2", Some("https://h:5000/v2/x/blobs/y?q=2")),
-            ("../z", Some("https://h:5000/v2/x/z")),
-            ("../../../../../z?a/../b", Some("https://h:5000/z?a/../b")),
-            ("./z/./", Some("https://h:5000/v2/x/blobs/z/")),
-            ("..", Some("https://h:5000/v2/x/")),
-            (".", Some("https://h:5000/v2/x/blobs/")),
-            ("/a/./b/../c//d", Some("https://h:5000/a/c//d")),
-            ("https://cdn/a/../z", Some("https://cdn/z")),
-            ("https://cdn", Some("https://cdn/")),
-            ("..z/.z", Some("https://h:5000/v2/x/blobs/..z/.z")),
-            ("ftp://cdn/z", None),
-            ("https:///z", None),
-        ];
-        for (location, resolved) in table {
-            let found = resolve(&base, location).map(|url| url.to_string());
-            assert_eq!(found.as_deref(), resolved, "{location}");
-        }
-    }
-
-    #[test]
     fn hosts_that_are_not_there_are_given_up_after_ten_seconds() {
         let http = Http::new(Arc::new(Options::default()));
         let agent = http.agent(&"http://h/".parse().unwrap(), None).unwrap();
         let connect = agent.config().timeouts().connect;
         assert_eq!(connect, Some(Duration::from_secs(10)));
-    }
-
-    #[test]
-    fn what_is_shown_of_an_address_has_no_secrets() {
-        let url: Uri = "https://user:word@cdn:8443/z?sig=secret".parse().unwrap();
-        assert_eq!(without_query(&url), "https://cdn:8443/z");
     }
 
     #[test]
@@ -537,14 +288,5 @@ mod tests {
         for host in ["localhost.x:5000", "192.0.2.2:5000", "[2001:db8::1]:443"] {
             assert!(may_be_reached(host, &refused()), "{host}");
         }
-    }
-
-    #[test]
-    fn ports_and_schemes_make_other_origins() {
-        let same = |a: &str, b: &str| origin(&a.parse().unwrap()) == origin(&b.parse().unwrap());
-        assert!(same("https://h/a", "https://H:443/b"));
-        assert!(!same("https://h/a", "https://h:444/a"));
-        assert!(!same("https://h/a", "http://h:443/a"));
-        assert!(!same("https://h/a", "https://h.evil/a"));
     }
 }
