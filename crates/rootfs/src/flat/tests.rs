@@ -453,6 +453,34 @@ fn only_what_is_missing_is_furnished() {
 }
 
 #[test]
+fn only_what_was_furnished_and_is_empty_is_taken_out_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    put(root, &[("etc/hosts", ""), ("mnt/3/", "")]);
+    age(&root.join("etc/hosts"), 5);
+    age(&root.join("mnt/3"), 5);
+    age(&root.join("mnt"), 5);
+    age(&root.join("etc"), 5);
+    age(root, 4);
+    let opened = Directory::open(root).unwrap();
+    furnish(&opened).unwrap();
+    fs::write(root.join("mnt/7/used"), "").unwrap();
+    unfurnish(&opened).unwrap();
+    let mut left: Vec<_> = fs::read_dir(root.join("mnt"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["3", "7"]);
+    assert!(root.join("etc/hosts").exists() && !root.join("etc/resolv.conf").exists());
+    assert!(root.join("dev").exists(), "images have one");
+    for (name, time) in [("", 4), ("etc", 5), ("mnt", 5)] {
+        let found = fs::metadata(root.join(name)).unwrap().mtime();
+        assert_eq!(found, time, "{name}");
+    }
+}
+
+#[test]
 fn depth_needs_no_stack() {
     let mut fixture = Fixture::new();
     let deep: PathBuf = ["d"; 300].iter().collect();
