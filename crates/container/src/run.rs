@@ -318,7 +318,7 @@ fn listen(
             Some(_) if !killing => Some(GLANCE),
             Some(_) => lingering.limit(),
             None => {
-                waiting.push(stop.requested());
+                waiting.extend(stop.requested());
                 lingering.limit()
             }
         };
