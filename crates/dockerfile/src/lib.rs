@@ -16,24 +16,27 @@ pub use check::{CheckOptions, Finding, Rule, Skip};
 pub use diagnostic::{Diagnostic, Diagnostics, Excerpt};
 pub use source::{Location, Source, Span, Word};
 pub use suggest::suggestion;
-pub use syntax::LARGEST;
+pub use syntax::{LARGEST, TriggerError};
 
 /// The generated parser recurses, and the stack of the caller may be of any size (`ulimit -s`).
 const STACK: usize = 8 << 20;
 
 /// Parses a Dockerfile. All that is wrong is reported at once.
 pub fn parse(source: &Source) -> Result<File, Diagnostics> {
-    let parse = || syntax::parse(source);
+    on_a_large_stack(&|| syntax::parse(source))
+}
+
+fn on_a_large_stack<T: Send>(work: &(dyn Fn() -> T + Sync)) -> T {
     thread::scope(|scope| {
         let builder = thread::Builder::new()
             .name("parser".to_owned())
             .stack_size(STACK);
-        match builder.spawn_scoped(scope, parse) {
-            Ok(parser) => parser
+        match builder.spawn_scoped(scope, work) {
+            Ok(worker) => worker
                 .join()
                 .unwrap_or_else(|panic| panic::resume_unwind(panic)),
             // With too many processes, the caller's stack has to do.
-            Err(_) => parse(),
+            Err(_) => work(),
         }
     })
 }

@@ -5,6 +5,7 @@
 
 mod command;
 mod file;
+mod reference;
 
 pub use command::{
     Add, Command, Copy, CopySource, Files, Form, Healthcheck, HealthcheckTest, Heredoc, Mount,
@@ -14,5 +15,6 @@ pub use file::{
     Definition, Dialect, Directives, Escape, File, From, GlobalArgument, Header, Instruction,
     Keyword, Stage,
 };
+pub use reference::StageError;
 
-pub(crate) use file::StageNames;
+pub(crate) use reference::StageNames;

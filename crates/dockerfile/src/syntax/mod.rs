@@ -12,6 +12,7 @@ mod pairs;
 mod run;
 mod stages;
 mod statement;
+mod trigger;
 mod variables;
 
 use crate::ast::{Escape, File, Heredoc};
@@ -23,11 +24,22 @@ use crate::source::{Source, Span};
 use context::Context;
 use stages::Assembly;
 
+pub use trigger::TriggerError;
+
 /// More bytes than this are no Dockerfile, but perhaps `/dev/zero`.
 pub const LARGEST: usize = 16 << 20;
 
 /// See [`crate::parse`].
 pub(crate) fn parse(source: &Source) -> Result<File, Diagnostics> {
+    read(source, true)
+}
+
+/// Parses what is part of another file, whose stages it may name.
+fn parse_alone(source: &Source) -> Result<File, Diagnostics> {
+    read(source, false)
+}
+
+fn read(source: &Source, is_whole: bool) -> Result<File, Diagnostics> {
     let mut problems = Problems::new(source);
     if source.bytes().len() > LARGEST {
         problems.report_file("Dockerfile too large");
@@ -55,7 +67,7 @@ pub(crate) fn parse(source: &Source) -> Result<File, Diagnostics> {
         mut findings,
         ..
     } = reader;
-    let assembly = assembly.finish(source, &mut problems);
+    let assembly = assembly.finish(source, is_whole, &mut problems);
     if let Some(diagnostics) = problems.finish() {
         return Err(diagnostics);
     }

@@ -48,12 +48,17 @@ impl Assembly {
     }
 
     /// The whole file, after a look at what only the whole file shows.
-    pub(super) fn finish(self, source: &Source, problems: &mut Problems) -> Assembly {
+    pub(super) fn finish(
+        self,
+        source: &Source,
+        is_whole: bool,
+        problems: &mut Problems,
+    ) -> Assembly {
         if !self.any && !problems.any() {
             problems.report_file(format!("no instructions found: {}", source.name()));
         } else if !self.started && !problems.any() {
             problems.report_file("dockerfile contains no stages to build");
-        } else if !problems.any() {
+        } else if is_whole && !problems.any() {
             // After an error a stage may be missing, and references to it would be reported for no reason.
             self.verify_references(problems);
         }
