@@ -110,6 +110,11 @@ fn access_list(value: &[u8], owner: Identity) -> Option<Cow<'_, [u8]>> {
     Some(list.into())
 }
 
+/// Whether `name` on disk is one that an attribute of the image is kept under because an ordinary user may not set it.
+pub fn is_kept(name: &[u8]) -> bool {
+    name.starts_with(KEPT)
+}
+
 fn prefixed(name: &[u8]) -> Cow<'static, [u8]> {
     Cow::Owned([KEPT, name].concat())
 }
@@ -238,6 +243,7 @@ mod tests {
                 panic!("not kept");
             };
             assert_eq!(&*name, b"user.chimage.xattr.security.capability");
+            assert!(is_kept(&name));
             assert_eq!(kept, second);
         }
     }

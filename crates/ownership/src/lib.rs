@@ -14,7 +14,7 @@ mod disk;
 mod owners;
 mod record;
 
-pub use attributes::{Kept, image_form, kept_form};
+pub use attributes::{Kept, image_form, is_kept, kept_form};
 pub use disk::{Place, ReadError, believed, kind_on_disk, read, remember, remember_new};
 pub use owners::{FILE as OWNERS_FILE, Owner, Owners, ParseOwnersError, forgotten, line};
 pub use record::{Kind, Override, ParseOverrideError};

@@ -21,7 +21,7 @@ use ch_storage::{Draft, LayerId, RootAttributes, Storage};
 use crate::diagnosis::{self, Diagnosis};
 use crate::mount_points::{Artificial, MountPoints};
 use crate::stack::{Roots, Stack};
-use crate::{StackError, attributes, cover, scaffold};
+use crate::{Beside, StackError, attributes, cover, scaffold};
 
 /// Most bytes of a directory image's owners that are read: a line or two for each of a million files.
 const LARGEST_OWNERS: u64 = 256 << 20;
@@ -31,13 +31,15 @@ const LARGEST_OWNERS: u64 = 256 << 20;
 pub struct View {
     // The mount must end before the draft goes.
     root: OwnedFd,
+    stack: Stack,
     _draft: Draft,
 }
 
 impl View {
-    pub(crate) fn new(root: OwnedFd, draft: Draft) -> Self {
+    pub(crate) fn new(root: OwnedFd, stack: Stack, draft: Draft) -> Self {
         Self {
             root,
+            stack,
             _draft: draft,
         }
     }
@@ -45,6 +47,11 @@ impl View {
     /// The root.
     pub fn root(&self) -> BorrowedFd<'_> {
         self.root.as_fd()
+    }
+
+    /// What lies beside the image's files, for whoever asks for one at a time.
+    pub fn beside(&self) -> Result<Beside<'_>, StackError> {
+        Beside::of(&self.stack)
     }
 }
 

@@ -86,10 +86,7 @@ impl Workspace {
 
     /// What lies beside the files of the image's layers, for whoever asks for one at a time.
     pub fn beside(&self) -> Result<Beside<'_>, StackError> {
-        Ok(Beside {
-            owners: self.stack.owners()?,
-            stack: &self.stack,
-        })
+        Beside::of(&self.stack)
     }
 
     /// What objects of the image are believed to be and can't carry, by path below the root.
@@ -106,7 +103,12 @@ pub struct Beside<'a> {
     owners: Vec<Owners>,
 }
 
-impl Beside<'_> {
+impl<'a> Beside<'a> {
+    pub(crate) fn of(stack: &'a Stack) -> Result<Self, StackError> {
+        let owners = stack.owners()?;
+        Ok(Self { stack, owners })
+    }
+
     /// What the image's object at `path` below the root is believed to be, if it can't carry it.
     pub fn at(&self, path: &Path) -> Result<Option<Override>, StackError> {
         let bytes = path.as_os_str().as_bytes();
@@ -192,7 +194,7 @@ pub fn view(
         lowers: mounting.lowers(),
         upper: None,
     })?;
-    Ok(View::new(root, draft))
+    Ok(View::new(root, stack, draft))
 }
 
 /// How a stack is mounted, perhaps twice.
