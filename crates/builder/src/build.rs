@@ -2,7 +2,7 @@
 
 use ch_container::{Stop, Stream};
 use ch_dockerfile::File;
-use ch_dockerfile::ast::Command;
+use ch_dockerfile::ast::{Command, CopySource};
 use ch_linux::reexec::Executable;
 use ch_oci::Reference;
 use ch_storage::{ImageRecord, Storage};
@@ -10,8 +10,8 @@ use ch_transfer::PullError;
 
 use crate::context::ignore;
 use crate::error::{BuildError, Problem};
-use crate::plan::Plan;
-use crate::schedule::Schedule;
+use crate::plan::{Plan, PlannedStep};
+use crate::schedule::{self, Schedule};
 use crate::{Event, Options};
 
 /// What a build needs to work at all.
@@ -37,10 +37,13 @@ impl Context<'_> {
 }
 
 /// Brings an image into the storage directory.
-pub type Pull<'a> = dyn Fn(&Reference) -> Result<(), PullError> + 'a;
+pub type Pull<'a> = dyn Fn(&Reference) -> Result<(), PullError> + Sync + 'a;
 
-/// Takes a piece of what a command writes.
-pub type TakeOutput<'a> = dyn Fn(Stream, &[u8]) + 'a;
+/// Takes a piece of what a command writes, of the stage with that number in the Dockerfile.
+pub type TakeOutput<'a> = dyn Fn(usize, Stream, &[u8]) + Sync + 'a;
+
+/// Is told what happens, in the stage with that number in the Dockerfile or (`None`) in the build as a whole.
+pub type Tell<'a> = dyn Fn(Option<usize>, Event) + Sync + 'a;
 
 /// A finished build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,10 +57,11 @@ pub struct Built {
 /// Finds what is wrong with `file` before anything is done: what can't be executed, what no `ARG`
 /// asks for, what names nothing.
 pub fn check(file: &File, options: &Options) -> Result<(), BuildError> {
-    Plan::new(file, &options.with_source_date()).map(drop)
+    let options = options.with_source_date();
+    Plan::new(file, &options).map(drop)
 }
 
-/// Builds the last stage of `file` and stores it under the names of `options`.
+/// Builds the wanted stage of `file` and stores it under the names of `options`.
 ///
 /// Anything but a dry run needs `context.storage`.
 ///
@@ -66,13 +70,19 @@ pub fn build(
     context: &Context<'_>,
     file: &File,
     options: &Options,
-    events: &dyn Fn(Event),
+    events: &Tell<'_>,
 ) -> Result<Built, BuildError> {
-    let mut options = options.with_source_date();
-    let plan = Plan::new(file, &options)?;
-    options.created = plan.created;
+    let given = options.with_source_date();
+    let mut plan = Plan::new(file, &given)?;
+    let options = Options {
+        created: plan.created,
+        ..given.clone()
+    };
     check_ignore_file(&plan, &options)?;
-    Schedule::new(context, &options, &plan, events).run()
+    let images = schedule::prepare(context, &options, &mut plan, events)?;
+    // Triggers of images may copy too.
+    check_ignore_file(&plan, &options)?;
+    Schedule::new(context, &options, &plan, &images, events)?.run()
 }
 
 /// Refuses to copy out of a context of which something is to be ignored.
@@ -80,11 +90,15 @@ fn check_ignore_file(plan: &Plan<'_>, options: &Options) -> Result<(), BuildErro
     let Some(context) = &options.context else {
         return Ok(());
     };
-    let mut instructions = plan
-        .stages
-        .iter()
-        .flat_map(|planned| &planned.stage.instructions);
-    let Some(copy) = instructions.find(|it| matches!(it.command, Command::Copy(_))) else {
+    let mut steps = plan.stages.values().flat_map(|planned| &planned.steps);
+    let copies = |step: &&PlannedStep<'_>| {
+        let is_path = |source: &CopySource| matches!(source, CopySource::Path(_));
+        match &step.instruction.command {
+            Command::Copy(copy) if step.from.is_none() => copy.files.sources.iter().any(is_path),
+            _ => false,
+        }
+    };
+    let Some(copy) = steps.find(copies) else {
         return Ok(());
     };
     let found = ignore::find(context, options.dockerfile.as_deref());
@@ -97,5 +111,5 @@ fn check_ignore_file(plan: &Plan<'_>, options: &Options) -> Result<(), BuildErro
         }
         Err(error) => Problem::files("can't read what the context ignores")(error).into(),
     };
-    Err(refusal.at(&plan.file.source, copy.header.span))
+    Err(refusal.at(&plan.file.source, copy.span))
 }

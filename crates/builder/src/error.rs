@@ -4,12 +4,14 @@ use std::error::Error;
 use std::fmt;
 
 use ch_container::RunError;
+use ch_dockerfile::ast::StageError;
 use ch_dockerfile::substitute::SubstituteError;
-use ch_dockerfile::{Excerpt, Source, Span};
+use ch_dockerfile::{Excerpt, Source, Span, TriggerError};
 use ch_linux::SyscallError;
 use ch_linux::signal::Signal;
 use ch_rootfs::SpawnError;
 
+use crate::context::error::did_you_mean;
 use crate::{CopyError, ModeError};
 
 /// Why an image could not be built.
@@ -58,8 +60,41 @@ pub enum Problem {
     #[error(transparent)]
     Reference(ch_oci::ReferenceError),
     /// The platform of a `FROM` is none.
-    #[error(transparent)]
-    Platform(ch_oci::PlatformError),
+    #[error("failed to parse platform {text}")]
+    Platform {
+        /// As written.
+        text: String,
+        /// What is wrong with it.
+        source: ch_oci::PlatformError,
+    },
+    /// `COPY --from` names a stage that can't be copied from.
+    #[error("COPY --from: {0}")]
+    From(StageError),
+    /// `COPY --from` depends on more than arguments.
+    #[error(
+        "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a \
+         workaround"
+    )]
+    UnknownFrom,
+    /// The image of a `COPY --from` can't be had.
+    #[error("can't get image: {name}")]
+    Source {
+        /// Its name.
+        name: String,
+        /// Why not.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The stage that is asked for does not exist.
+    #[error("target stage \"{target}\" could not be found{}", did_you_mean(similar.as_deref()))]
+    NoTarget {
+        /// As asked for.
+        target: String,
+        /// The name of a stage that is written almost so.
+        similar: Option<String>,
+    },
+    /// What an image has for those that are built on it makes no sense.
+    #[error("ONBUILD: {0}")]
+    Trigger(TriggerError),
     /// The image of a `FROM` can't be had.
     #[error("can't get base image: {name}")]
     Base {
@@ -190,6 +225,15 @@ impl BuildError {
         self
     }
 
+    /// The same error, of an image that is copied from.
+    pub(crate) fn of_source(mut self) -> Self {
+        self.0.problem = match self.0.problem {
+            Problem::Base { name, source } => Problem::Source { name, source },
+            problem => problem,
+        };
+        self
+    }
+
     /// The same error with advice, if there is any.
     pub(crate) fn with_any_hint(mut self, hint: Option<String>) -> Self {
         self.0.hint = hint.or(self.0.hint);
@@ -202,7 +246,7 @@ impl<P: Into<Problem>> From<P> for BuildError {
         let problem = problem.into();
         let hint = match &problem {
             Problem::Reference(error) => error.hint().map(str::to_owned),
-            Problem::Platform(error) => Some(error.hint().to_owned()),
+            Problem::Platform { source, .. } => Some(source.hint().to_owned()),
             _ => None,
         };
         Self(Box::new(Parts {

@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Event {
     /// An instruction begins; its output, if any, follows.
     Instruction {
-        /// Counted from 1 over the instructions of this build.
+        /// Counted from 1 over the instructions of the Dockerfile; what a base image has done has that of the `FROM`.
         number: usize,
         /// Where its result comes from.
         mark: Mark,

@@ -2,6 +2,7 @@
 //!
 //! [`build`] takes a syntax tree and an open storage directory. It first makes a plan of the stages
 //! that the result needs, and refuses what can't be done before anything is pulled or created. Then
+//! the images are pulled, and stages that do not need each other are built at the same time. In a stage
 //! each instruction leads from one *state* to the next; a state that the storage knows is a hit, and
 //! else its step is executed: `RUN` in a container, `COPY` and `WORKDIR` from outside, below a
 //! descriptor of the mounted root. What only changes the configuration mounts nothing.
@@ -27,7 +28,7 @@ mod similar;
 mod stage;
 mod step;
 
-pub use build::{Built, Context, Pull, TakeOutput, build, check};
+pub use build::{Built, Context, Pull, TakeOutput, Tell, build, check};
 pub use context::error::{ChangedError, CopyError, NoSourcesError, OutsideError};
 pub use context::mode::ModeError;
 pub use context::pattern::MalformedPatternError;

@@ -1,45 +1,94 @@
 //! The processes behind the steps: the mounter, started by the first step that is no hit, and one
 //! container per `RUN`.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ch_container::{
-    Abilities, End, GROUP, MountPoint, Notice, Outcome, Output, PASSWD, RunError, Spec, Stream,
-    Users,
+    Abilities, End, GROUP, MountPoint, Notice, Outcome, Output, PASSWD, RunError, Spec, Stop,
+    Stream, Users,
 };
 use ch_emulation::{Memory, Mode};
 use ch_linux::signal::Signal;
-use ch_rootfs::{Learned, MountPoints, Mounter, PlaceKind, PrepareError, Workspace};
+use ch_rootfs::{Learned, MountPoints, Mounter, PlaceKind, PrepareError, View, Workspace};
 use ch_storage::{LayerId, Lease};
 
 use crate::Event;
 use crate::build::Context;
 use crate::error::{BuildError, Problem};
 use crate::fakeroot::{LARGEST, Recipe};
+use crate::schedule::Teller;
+use crate::step::copy_from::Files;
 
-/// What steps are executed with.
-pub(crate) struct Machinery<'a> {
+/// What the steps of all stages are executed with.
+pub(crate) struct Processes<'a> {
     context: &'a Context<'a>,
-    events: &'a dyn Fn(Event),
-    mounter: OnceCell<Mounter>,
+    mounter: OnceLock<Mounter>,
+    /// Held by whoever starts the mounter.
+    starting: Mutex<()>,
+    abilities: Abilities,
+    /// Ends the commands of this build.
+    stop: Stop,
+}
+
+impl<'a> Processes<'a> {
+    /// Nothing is started yet.
+    pub(crate) fn new(context: &'a Context<'a>) -> Result<Self, BuildError> {
+        let stop = context.stop.part();
+        Ok(Self {
+            context,
+            mounter: OnceLock::new(),
+            starting: Mutex::default(),
+            abilities: Abilities::default(),
+            stop: stop.map_err(Problem::files("can't make a pipe"))?,
+        })
+    }
+
+    /// Ends all commands; no further step is begun.
+    pub(crate) fn stop(&self) {
+        self.stop.request();
+    }
+
+    /// Whether no further step is to be begun.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.is_requested()
+    }
+
+    fn mounter(&self) -> Result<&Mounter, BuildError> {
+        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mounter) = self.mounter.get() {
+            return Ok(mounter);
+        }
+        let spawned = Mounter::spawn(self.context.executable, self.context.storage());
+        let mounter = spawned.map_err(|error| {
+            let hint = error.hint().map(str::to_owned);
+            BuildError::from(Problem::Mounter(error)).with_any_hint(hint)
+        })?;
+        Ok(self.mounter.get_or_init(|| mounter))
+    }
+}
+
+/// What the steps of one stage are executed with.
+pub(crate) struct Machinery<'a> {
+    processes: &'a Processes<'a>,
+    context: &'a Context<'a>,
+    events: Teller<'a>,
     /// Keeps others from freeing the layers of the latest workspace.
     lease: RefCell<Option<Lease>>,
-    abilities: Abilities,
     /// From the latest command, for the commit that follows it.
     learned: RefCell<Learned>,
 }
 
 impl<'a> Machinery<'a> {
-    pub(crate) fn new(context: &'a Context<'a>, events: &'a dyn Fn(Event)) -> Self {
+    pub(crate) fn new(processes: &'a Processes<'a>, events: Teller<'a>) -> Self {
         Self {
-            context,
+            processes,
+            context: processes.context,
             events,
-            mounter: OnceCell::new(),
             lease: RefCell::new(None),
-            abilities: Abilities::default(),
             learned: RefCell::default(),
         }
     }
@@ -67,11 +116,21 @@ impl<'a> Machinery<'a> {
             }
         }
         let prepared = ch_rootfs::prepare(self.context.storage(), self.mounter()?, layers, &places);
-        prepared.map_err(|error: PrepareError| {
-            let hint = error.hint().map(str::to_owned);
-            let error = BuildError::from(Problem::files("can't mount the image")(error));
-            error.with_any_hint(hint)
-        })
+        prepared.map_err(not_mounted)
+    }
+
+    /// The files of an image with `layers`, to copy from.
+    pub(crate) fn files_of<'m>(&'m self, layers: &'m [LayerId]) -> Files<'m> {
+        Files::new(layers, self)
+    }
+
+    /// The files of an image with `layers`, mounted, and what keeps others from freeing these.
+    pub(crate) fn view(&self, layers: &[LayerId]) -> Result<(View, Lease), BuildError> {
+        let storage = self.context.storage();
+        let lease = storage.lease(layers);
+        let lease = lease.map_err(Problem::files("can't mount the image"))?;
+        let view = ch_rootfs::view(storage, self.mounter()?, layers);
+        Ok((view.map_err(not_mounted)?, lease))
     }
 
     /// The users of an image with `layers`, read without mounting it: a step that hits starts no process.
@@ -113,7 +172,7 @@ impl<'a> Machinery<'a> {
         let committed = committed.map_err(Problem::files("can't keep what the step wrote"))?;
         Ok(committed.map(|committed| {
             for warning in committed.meta.warnings {
-                (self.events)(Event::Warning(warning));
+                self.events.tell(Event::Warning(warning));
             }
             committed.layer
         }))
@@ -143,14 +202,15 @@ impl<'a> Machinery<'a> {
         let context = ch_container::Context {
             executable: self.context.executable,
             user_namespace: self.mounter()?.user_namespace(),
-            abilities: &self.abilities,
-            stop: self.context.stop,
+            abilities: &self.processes.abilities,
+            stop: &self.processes.stop,
             notify: &|notice| self.tell(&notice),
         };
+        let stage = self.events.stage();
         let mut pass_on = self
             .context
             .output
-            .map(|output| move |stream: Stream, bytes: &[u8]| output(stream, bytes));
+            .map(|output| move |stream: Stream, bytes: &[u8]| output(stage, stream, bytes));
         let output = match &mut pass_on {
             Some(each) => Output::Each(each),
             None => Output::Inherit,
@@ -171,7 +231,7 @@ impl<'a> Machinery<'a> {
 
     fn tell(&self, notice: &Notice) {
         let text = notice.to_string();
-        (self.events)(if notice.is_warning() {
+        self.events.tell(if notice.is_warning() {
             Event::Warning(text)
         } else {
             Event::Note(text)
@@ -179,16 +239,14 @@ impl<'a> Machinery<'a> {
     }
 
     fn mounter(&self) -> Result<&Mounter, BuildError> {
-        if let Some(mounter) = self.mounter.get() {
-            return Ok(mounter);
-        }
-        let spawned = Mounter::spawn(self.context.executable, self.context.storage());
-        let mounter = spawned.map_err(|error| {
-            let hint = error.hint().map(str::to_owned);
-            BuildError::from(Problem::Mounter(error)).with_any_hint(hint)
-        })?;
-        Ok(self.mounter.get_or_init(|| mounter))
+        self.processes.mounter()
     }
+}
+
+fn not_mounted(error: PrepareError) -> BuildError {
+    let hint = error.hint().map(str::to_owned);
+    let error = BuildError::from(Problem::files("can't mount the image")(error));
+    error.with_any_hint(hint)
 }
 
 /// Whether a command did what it was to do.

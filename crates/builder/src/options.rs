@@ -1,5 +1,6 @@
 //! What a user may choose about a build, checked and complete: nothing behind it sees a flag.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use ch_container::environment::pass_through;
@@ -24,6 +25,10 @@ pub struct Options {
     pub build_arguments: Vec<BuildArgument>,
     /// Variables of the host; those of [`pass_through`] are handed on to `RUN`.
     pub host_environment: Vec<(String, String)>,
+    /// The stage that is built, by name or number; `None`: the last one.
+    pub target: Option<String>,
+    /// How many stages are built at the same time.
+    pub jobs: NonZeroUsize,
     /// What the build cache is used for.
     pub cache: Cache,
     /// Root emulation of `RUN`.

@@ -83,6 +83,13 @@ impl Scope {
         }
     }
 
+    /// Forgets the value of `name`: it is another one that is not known here.
+    pub(crate) fn forget(&mut self, name: &str) {
+        if let Some(variable) = self.variables.get_mut(name) {
+            variable.value = None;
+        }
+    }
+
     /// The declared arguments, for the history entry of a `RUN`.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = (&str, &str)> {
         let declared = self.variables.iter().filter(|(_, v)| v.declared);

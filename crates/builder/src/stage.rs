@@ -33,6 +33,8 @@ pub(crate) struct Stage {
     pub(crate) recipe: Option<&'static Recipe>,
     /// Whether that was done in this stage.
     pub(crate) initialised: bool,
+    /// A dry run has left out steps, so layers are missing.
+    pub(crate) is_partial: bool,
 }
 
 impl Stage {
@@ -57,6 +59,7 @@ impl Stage {
             has_command: false,
             recipe: None,
             initialised: false,
+            is_partial: false,
         }
     }
 
@@ -152,6 +155,20 @@ impl<'a> Words<'a> {
             }
         }
         expanded.text
+    }
+
+    /// The body of a here-document with variables and escapes resolved.
+    pub(crate) fn expand_body(&mut self, text: &str) -> Result<String, BuildError> {
+        let lookup = |name: &str| self.scope.get(name).map(str::to_owned);
+        let expanded = substitute::body(text, &lookup).map_err(|source| {
+            let word = "here-document".to_owned();
+            Problem::Substitute {
+                keyword: self.keyword,
+                word,
+                source,
+            }
+        })?;
+        Ok(self.note(expanded))
     }
 
     /// The word with only those variables replaced that are set.

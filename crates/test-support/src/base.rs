@@ -6,9 +6,9 @@ use std::process::Command;
 
 /// Programs of the small root.
 const PROGRAMS: &[&str] = &[
-    "sh", "cat", "chmod", "chown", "cp", "echo", "env", "false", "id", "ln", "ls", "mkdir", "mv",
-    "pwd", "readlink", "rm", "rmdir", "seq", "sleep", "sort", "stat", "test", "touch", "true",
-    "uname", "wc",
+    "sh", "cat", "chmod", "chown", "cp", "echo", "env", "false", "id", "ln", "ls", "mkdir",
+    "mkfifo", "mknod", "mv", "pwd", "readlink", "rm", "rmdir", "seq", "sleep", "sort", "stat",
+    "test", "touch", "true", "uname", "wc",
 ];
 
 /// Fills `root` with `/bin/sh`, coreutils and the libraries they need, `/etc/passwd` and `/etc/group`.

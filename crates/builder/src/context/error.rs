@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ch_linux::SyscallError;
+use ch_ownership::ReadError;
 use ch_rootfs::StackError;
 
 use super::destination::absolute;
@@ -52,6 +53,14 @@ pub enum CopyError {
     /// What was written may not be what the copy was looked up by.
     #[error("can't COPY: a source changed while it was copied")]
     Changed(#[source] ChangedError),
+    /// What is believed of a source can't be understood.
+    #[error("can't read the owner of {}", .path.display())]
+    Believed {
+        /// Path in the image that it comes from.
+        path: PathBuf,
+        /// Why not.
+        source: ReadError,
+    },
     /// A source could not be read.
     #[error("can't read {}", .path.display())]
     Read {
@@ -88,7 +97,8 @@ pub(super) fn writing(path: &Path) -> impl Fn(SyscallError) -> CopyError + use<>
     }
 }
 
-fn did_you_mean(nearest: Option<&str>) -> String {
+/// Adds that the user may have meant something else.
+pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!(" (did you mean {name}?)"))
 }
 

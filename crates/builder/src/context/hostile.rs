@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::contents::Contents;
 use super::destination::Destination;
 use super::imposed::Imposed;
+use super::original::Originals;
 use super::resolve::Root;
 use super::write::Target;
 use super::{scan, write};
@@ -49,7 +50,7 @@ impl Place {
             let sources: Vec<_> = sources.iter().map(|it| (*it).to_owned()).collect();
             let operands = root.resolve(&sources).ok()?;
             let mut contents = Contents::load(None, &self.at("context"));
-            let seen = scan::look(&operands, &mut contents, 2).ok()?;
+            let seen = scan::look(&operands, Originals::Host, &mut contents, 2).ok()?;
             let image = fs::File::open(image).unwrap();
             let target = Target {
                 root: image.as_fd(),

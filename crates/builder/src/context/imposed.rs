@@ -1,7 +1,6 @@
 //! What a copy does not have from its original, because the author says so: owner and mode.
 
-use ch_linux::file::{Kind, Status};
-use ch_ownership::{Kind as BelievedKind, Override};
+use ch_ownership::{Kind, Override};
 
 use super::mode::Mode;
 
@@ -15,42 +14,41 @@ pub(crate) struct Ids {
     pub(crate) gid: u32,
 }
 
-/// Owner and mode of everything that is written; by default root's, with the modes of the originals.
+/// Owner and mode of everything that is written; by default those of the originals.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Imposed {
-    pub(crate) owner: Ids,
+    pub(crate) owner: Option<Ids>,
     pub(crate) mode: Option<Mode>,
 }
 
 impl Imposed {
-    /// What the image is to believe of a copy of an original of this status.
-    pub(super) fn of(&self, original: &Status) -> Override {
-        let kind = match original.kind {
-            Kind::Directory => BelievedKind::Directory,
-            Kind::Symlink => BelievedKind::Symlink,
-            Kind::Fifo => BelievedKind::Pipe,
-            Kind::Socket => BelievedKind::Socket,
-            Kind::Character => BelievedKind::Character(original.device),
-            Kind::Block => BelievedKind::Block(original.device),
-            Kind::File | Kind::Unknown => BelievedKind::File,
-        };
+    /// What the image is to believe of a copy, if that is believed of its original.
+    pub(super) fn of(&self, original: &Override) -> Override {
+        let Override {
+            uid,
+            gid,
+            mode,
+            kind,
+        } = *original;
+        let owner = self.owner.unwrap_or(Ids { uid, gid });
         let mode = match &self.mode {
-            Some(mode) if kind != BelievedKind::Symlink => {
-                mode.apply(original.mode, kind == BelievedKind::Directory)
-            }
-            _ => original.mode,
+            Some(changed) if kind != Kind::Symlink => changed.apply(mode, kind == Kind::Directory),
+            _ => mode,
         };
-        self.owned(mode, kind)
+        owner.of(mode, kind)
     }
 
     /// What the image is to believe of a directory that has no original.
     pub(crate) fn of_parent(&self) -> Override {
         let mode = self.mode.as_ref().and_then(Mode::absolute);
-        self.owned(mode.unwrap_or(DIRECTORY_MODE), BelievedKind::Directory)
+        let owner = self.owner.unwrap_or_default();
+        owner.of(mode.unwrap_or(DIRECTORY_MODE), Kind::Directory)
     }
+}
 
-    fn owned(&self, mode: u32, kind: BelievedKind) -> Override {
-        let Ids { uid, gid } = self.owner;
+impl Ids {
+    fn of(self, mode: u32, kind: Kind) -> Override {
+        let Self { uid, gid } = self;
         Override {
             uid,
             gid,

@@ -1,4 +1,4 @@
-//! What `COPY` reads and how it writes.
+//! What `COPY` reads and how it writes. [`original`] says whose files they are.
 //!
 //! Three passes over plain values: [`resolve`] turns the author's sources into operands, [`scan`]
 //! lists what is in them with digests of content (the step's part of the cache key), and on a miss
@@ -16,6 +16,7 @@ pub(crate) mod error;
 pub(crate) mod ignore;
 pub(crate) mod imposed;
 pub(crate) mod mode;
+pub(crate) mod original;
 pub(crate) mod pattern;
 pub(crate) mod pool;
 pub(crate) mod previous;

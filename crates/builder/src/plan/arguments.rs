@@ -52,7 +52,11 @@ pub(super) fn check(file: &File, arguments: &[BuildArgument]) -> Result<(), Buil
 /// What all `ARG`s name.
 fn declared(file: &File) -> Vec<&str> {
     let instructions = file.stages.iter().flat_map(|stage| &stage.instructions);
-    let in_stages = instructions.filter_map(|instruction| match &instruction.command {
+    let commands = instructions.map(|instruction| match &instruction.command {
+        Command::OnBuild(trigger) => &trigger.command,
+        command => command,
+    });
+    let in_stages = commands.filter_map(|command| match command {
         Command::Arg(definitions) => Some(definitions),
         _ => None,
     });

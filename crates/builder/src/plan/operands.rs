@@ -1,7 +1,7 @@
 //! Operands that can have no meaning, whatever the variables are: better told before the first step
 //! than after hours of them. A word with a `$` in it is judged when its turn comes.
 
-use ch_dockerfile::ast::{Command, Copy, File, Stage};
+use ch_dockerfile::ast::{Command, Copy, File};
 
 use crate::context::mode::Mode;
 use crate::error::{BuildError, Problem};
@@ -9,16 +9,8 @@ use crate::plan;
 use crate::scope::Scope;
 use crate::step::{port, signal};
 
-/// Refuses a stage with such an operand.
-pub(super) fn check(file: &File, stage: &Stage) -> Result<(), BuildError> {
-    for instruction in &stage.instructions {
-        check_command(file, &instruction.command)
-            .map_err(|error| error.at(&file.source, instruction.header.span))?;
-    }
-    Ok(())
-}
-
-fn check_command(file: &File, command: &Command) -> Result<(), BuildError> {
+/// Refuses an instruction with such an operand.
+pub(super) fn check(file: &File, command: &Command) -> Result<(), BuildError> {
     let expand = |keyword, text| plan::expand(file, keyword, text, &Scope::default());
     match command {
         Command::StopSignal(word) if is_known(&word.text) => {

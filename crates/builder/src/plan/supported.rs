@@ -1,6 +1,6 @@
 //! The part of the language that is executed; the rest is refused before anything happens.
 
-use ch_dockerfile::ast::{Command, Copy, CopySource, Dialect, File, Run, RunInput, Stage};
+use ch_dockerfile::ast::{Command, Copy, CopySource, Dialect, File, Run, RunInput};
 
 use crate::error::{BuildError, Problem};
 
@@ -15,22 +15,20 @@ pub(super) fn check_directives(file: &File) -> Result<(), BuildError> {
     }
 }
 
-/// Refuses a stage with something in it that can't be executed.
-pub(super) fn check(file: &File, stage: &Stage) -> Result<(), BuildError> {
-    for instruction in &stage.instructions {
-        if let Some(what) = unsupported(&instruction.command) {
+/// Refuses what can't be executed.
+pub(super) fn check(command: &Command) -> Result<(), BuildError> {
+    match unsupported(command) {
+        Some(what) => {
             let error = BuildError::from(Problem::NotSupported(what));
-            let error = error.with_any_hint(instead_of(&instruction.command));
-            return Err(error.at(&file.source, instruction.header.span));
+            Err(error.with_any_hint(instead_of(command)))
         }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn unsupported(command: &Command) -> Option<String> {
     match command {
         Command::Add(_) => Some("ADD".to_owned()),
-        Command::OnBuild(_) => Some("ONBUILD".to_owned()),
         Command::Rsync(_) => Some("RSYNC".to_owned()),
         Command::Copy(copy) => copy_option(copy).map(|what| format!("COPY {what}")),
         Command::Run(run) => run_option(run).map(|what| format!("RUN {what}")),
@@ -42,6 +40,7 @@ fn unsupported(command: &Command) -> Option<String> {
         | Command::Healthcheck(_)
         | Command::Label(_)
         | Command::Maintainer(_)
+        | Command::OnBuild(_)
         | Command::Shell(_)
         | Command::StopSignal(_)
         | Command::User(_)
@@ -65,16 +64,10 @@ fn instead_of(command: &Command) -> Option<String> {
 
 fn copy_option(copy: &Copy) -> Option<&'static str> {
     let files = &copy.files;
-    let heredoc = files
-        .sources
-        .iter()
-        .any(|s| matches!(s, CopySource::Heredoc(_)));
     let table = [
-        (copy.from.is_some(), "--from"),
         (copy.parents, "--parents"),
         (files.link, "--link"),
         (!files.excludes.is_empty(), "--exclude"),
-        (heredoc, "of a here-document"),
     ];
     table
         .into_iter()

@@ -8,7 +8,7 @@ use ch_rootfs::Workspace;
 use ch_storage::{Key, LayerId, StateId, StateRecord};
 use jiff::Timestamp;
 
-use super::Schedule;
+use super::worker::Worker;
 use crate::error::{BuildError, Problem};
 use crate::machinery::Machinery;
 use crate::stage::Stage;
@@ -48,10 +48,10 @@ struct Outcome {
     created: Timestamp,
 }
 
-impl Schedule<'_> {
+impl Worker<'_> {
     /// Takes a step's result from the cache or makes it, and says which.
     pub(super) fn step(
-        &mut self,
+        &self,
         header: &Header,
         step: Step<'_>,
         stage: &mut Stage,
@@ -67,6 +67,7 @@ impl Schedule<'_> {
             self.warn_once(&step);
             self.tell_part(header, Mark::Executed, step.part);
             stage.state = step.state;
+            stage.is_partial = true;
             return Ok(Mark::Neither);
         }
         // Whoever comes second waits here and finds the other's result.
@@ -104,19 +105,21 @@ impl Schedule<'_> {
     }
 
     /// Shows the line of the instruction that a step is part of, once.
-    fn tell_part(&mut self, header: &Header, mark: Mark, part: Part) {
+    fn tell_part(&self, header: &Header, mark: Mark, part: Part) {
         let is_due = part == Part::Itself || mark == Mark::Executed;
-        if is_due && !self.line_shown {
+        let is_shown = self.line_shown.get();
+        if is_due && !is_shown {
             self.tell(header, mark);
         }
-        self.line_shown = part == Part::Before && (is_due || self.line_shown);
+        self.line_shown
+            .set(part == Part::Before && (is_due || is_shown));
     }
 
     /// Says once per build what a step has to say. Nobody wants to hear it of what was executed long ago.
-    fn warn_once(&mut self, step: &Step<'_>) {
+    fn warn_once(&self, step: &Step<'_>) {
         for text in &step.warnings {
-            if self.warned.insert(text.clone()) {
-                (self.events)(Event::Warning(text.clone()));
+            if self.schedule.is_news(text) {
+                self.events.tell(Event::Warning(text.clone()));
             }
         }
     }

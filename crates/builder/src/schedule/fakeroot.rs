@@ -10,14 +10,15 @@ use ch_linux::signal::Signal;
 use ch_rootfs::Workspace;
 use ch_storage::LayerId;
 
-use super::Schedule;
+use super::Teller;
 use super::cache::{Part, Step};
-use crate::Event;
+use super::worker::Worker;
 use crate::error::{BuildError, Problem};
 use crate::fakeroot::{InitStep, listed};
 use crate::machinery::Machinery;
 use crate::stage::Stage;
 use crate::step::run::{self, Prepared};
+use crate::{Event, Options, Tell};
 
 /// One thing to be done, ready to be executed.
 struct Init<'a> {
@@ -28,10 +29,10 @@ struct Init<'a> {
     command: Spec,
     /// Those of the image as it is before.
     layers: &'a [LayerId],
-    events: &'a dyn Fn(Event),
+    events: Teller<'a>,
 }
 
-impl Schedule<'_> {
+impl Worker<'_> {
     /// Finds out what the image of a `FROM` needs, where somebody wants to know.
     pub(super) fn find_recipe(&self, stage: &mut Stage) -> Result<(), BuildError> {
         stage.recipe = None;
@@ -42,7 +43,7 @@ impl Schedule<'_> {
         };
         if !self.options.advise_force {
             let text = "not detecting --force config, per --no-force-detect";
-            (self.events)(Event::Note(text.to_owned()));
+            self.events.tell(Event::Note(text.to_owned()));
             return Ok(());
         }
         // `scratch`, or an image that a dry run does not pull.
@@ -50,7 +51,7 @@ impl Schedule<'_> {
             return Ok(());
         }
         stage.recipe = self.machinery.recipe(&stage.layers)?;
-        (self.events)(match stage.recipe {
+        self.events.tell(match stage.recipe {
             Some(recipe) => {
                 let (tag, name) = (recipe.tag, recipe.name);
                 Event::Workaround(format!("{adjective} --force: {tag}: {name}"))
@@ -68,11 +69,7 @@ impl Schedule<'_> {
     }
 
     /// Does what the image needs before its first command with `fakeroot`.
-    pub(super) fn initialise(
-        &mut self,
-        header: &Header,
-        stage: &mut Stage,
-    ) -> Result<(), BuildError> {
+    pub(super) fn initialise(&self, header: &Header, stage: &mut Stage) -> Result<(), BuildError> {
         let Some(recipe) = stage.recipe.filter(|_| !stage.initialised) else {
             return Ok(());
         };
@@ -80,7 +77,7 @@ impl Schedule<'_> {
             let check = run::script(texts.check, stage, self.options);
             let command = run::script(texts.command, stage, self.options);
             let layers = stage.layers.clone();
-            let label = (self.number + usize::from(!self.line_shown)).to_string();
+            let label = self.number.to_string();
             let init = Init {
                 number: index + 1,
                 texts,
@@ -119,21 +116,22 @@ impl Schedule<'_> {
             Mode::Supervisor | Mode::Seccomp => None,
         }
     }
+}
 
-    /// Tells at the end how much the mode had to change.
-    pub(super) fn tell_modified(&self) {
-        let (mode, count) = (self.options.emulation, self.modified);
-        if count > 0 {
-            let only_planned = self.options.dry_run;
-            (self.events)(Event::Modified {
-                mode,
-                count,
-                only_planned,
-            });
-        } else if mode == Mode::Fakeroot {
-            let text = "--force specified, but nothing to do".to_owned();
-            (self.events)(Event::Warning(text));
-        }
+/// Tells at the end how many instructions the mode had to change.
+pub(super) fn tell_modified(count: usize, options: &Options, events: &Tell<'_>) {
+    let mode = options.emulation;
+    if count > 0 {
+        let only_planned = options.dry_run;
+        let modified = Event::Modified {
+            mode,
+            count,
+            only_planned,
+        };
+        events(None, modified);
+    } else if mode == Mode::Fakeroot {
+        let text = "--force specified, but nothing to do".to_owned();
+        events(None, Event::Warning(text));
     }
 }
 
@@ -164,16 +162,16 @@ impl Init<'_> {
     fn tell(&self, what: impl std::fmt::Display) {
         let number = self.number;
         let text = format!("workarounds: init step {number}: {what}");
-        (self.events)(Event::Workaround(text));
+        self.events.tell(Event::Workaround(text));
     }
 }
 
 /// Tells what is executed instead of the author's command.
-pub(super) fn tell_command(command: &Prepared, mode: Mode, events: &dyn Fn(Event)) {
+pub(super) fn tell_command(command: &Prepared, mode: Mode, events: Teller<'_>) {
     if mode != Mode::Fakeroot {
         return;
     }
-    events(match &command.changed {
+    events.tell(match &command.changed {
         Some(changed) => {
             let text = format!("workarounds: RUN: new command: {}", listed(changed));
             Event::Workaround(text)

@@ -6,43 +6,32 @@ use ch_dockerfile::ast::{Copy, Header};
 use ch_emulation::Mode;
 use ch_rootfs::Workspace;
 
-use super::Schedule;
 use super::cache::{Part, Step};
+use super::worker::Worker;
 use crate::context::imposed::Ids;
 use crate::context::previous::{self, Previous};
-use crate::error::{BuildError, Problem};
+use crate::error::BuildError;
 use crate::key::KeyHash;
 use crate::machinery::Machinery;
+use crate::plan::Base;
 use crate::stage::{Stage, Words};
 use crate::step::metadata::Applied;
 use crate::step::owner::{self, Resolved};
-use crate::step::{copy, workdir};
+use crate::step::{copy, copy_from, workdir};
 use crate::{Cache, Mark};
 
-impl Schedule<'_> {
-    pub(super) fn copy(
-        &mut self,
-        copy: &Copy,
-        header: &Header,
-        stage: &mut Stage,
-    ) -> Result<(), BuildError> {
-        // Taken, since the step needs both the schedule and them.
-        let sources = match self.sources.take() {
-            Some(sources) => sources,
-            None => {
-                let path = self.options.context.as_deref().ok_or(Problem::NoContext)?;
-                copy::Sources::open(path, self.context.storage)?
-            }
-        };
-        let result = self.copy_from(&sources, copy, header, stage);
-        self.sources = Some(sources);
-        result
-    }
+/// A `COPY` that knows everything but its sources.
+struct Writing {
+    prepared: copy::Prepared,
+    /// What the author should know if it is executed.
+    warnings: Vec<String>,
+}
 
-    fn copy_from(
-        &mut self,
-        sources: &copy::Sources,
+impl Worker<'_> {
+    pub(super) fn copy(
+        &self,
         copy: &Copy,
+        from: Option<&Base>,
         header: &Header,
         stage: &mut Stage,
     ) -> Result<(), BuildError> {
@@ -53,19 +42,89 @@ impl Schedule<'_> {
             None => Resolved::default(),
         };
         let owned = chown.as_deref().map(|text| (text, owner.ids));
-        let prepared = copy::prepare(copy, sources, &mut words, stage, owned)?;
+        let prepared = copy::prepare(copy, &mut words, stage, owned)?;
         let hints = words.into_hints();
         self.warn(hints);
-        let state = prepared.state(&stage.state);
-        let (context, memory) = (self.context, prepared.memory_key(sources));
-        let (layers, reads) = (stage.layers.clone(), self.options.cache == Cache::Enabled);
+        let writing = Writing {
+            warnings: self.about_unknown(&chown.unwrap_or_default(), &owner.unknown),
+            prepared,
+        };
+        match from {
+            None => self.copy_from_context(&writing, header, stage),
+            Some(base) => self.copy_from_image(&writing, base, header, stage),
+        }
+    }
+
+    fn copy_from_context(
+        &self,
+        Writing { prepared, warnings }: &Writing,
+        header: &Header,
+        stage: &mut Stage,
+    ) -> Result<(), BuildError> {
+        let sources = match prepared.needs_files() {
+            true => Some(self.schedule.sources()?),
+            false => None,
+        };
+        let operands = prepared.operands(sources.map(copy::Sources::root))?;
+        let seen = match sources {
+            Some(sources) => sources.look(&operands)?,
+            None => copy::look_at_texts(&operands)?,
+        };
+        let memory = sources.map(|sources| prepared.memory_key(sources));
+        let (context, layers) = (self.context, stage.layers.clone());
+        let reads = self.options.cache == Cache::Enabled;
         let files = RefCell::new(Vec::new());
         let execute = |machinery: &Machinery<'_>, workspace: &Workspace| {
             let storage = context.storage();
-            let previous = reads.then(|| Previous::load(storage, &memory, &layers));
-            let (learned, written) = prepared.write(workspace, previous.flatten())?;
+            let memory = memory.as_ref().filter(|_| reads);
+            let previous = memory.and_then(|memory| Previous::load(storage, memory, &layers));
+            let (learned, written) = prepared.write(workspace, &operands, &seen, previous)?;
             machinery.learn(learned);
             files.replace(written);
+            Ok(())
+        };
+        let step = Step {
+            part: Part::Itself,
+            state: prepared.state(&stage.state, &operands, &seen),
+            history: prepared.history(),
+            mount_points: Vec::new(),
+            repeatable: true,
+            warnings: warnings.clone(),
+            execute: &execute,
+        };
+        let mark = self.step(header, step, stage)?;
+        if mark == Mark::Executed
+            && self.options.cache != Cache::Disabled
+            && let Some(layer) = stage.layers.get(layers.len())
+            && let Some(memory) = &memory
+        {
+            previous::remember(context.storage(), memory, layer, files.take());
+        }
+        Ok(())
+    }
+
+    fn copy_from_image(
+        &self,
+        Writing { prepared, warnings }: &Writing,
+        base: &Base,
+        header: &Header,
+        stage: &mut Stage,
+    ) -> Result<(), BuildError> {
+        let schedule = self.schedule;
+        let layers = self.layers_of(base);
+        // Mounted only if somebody wants to look.
+        let files = layers
+            .as_deref()
+            .ok()
+            .map(|layers| self.machinery.files_of(layers));
+        let state = match (&files, &layers) {
+            (Some(files), _) => schedule.copied.state(prepared, &stage.state, files)?,
+            (None, Err(unknown)) => copy_from::state_unknown(prepared, &stage.state, unknown),
+            (None, Ok(_)) => unreachable!("layers have files"),
+        };
+        let execute = |machinery: &Machinery<'_>, workspace: &Workspace| {
+            let files = files.as_ref().expect("what has no layers is not executed");
+            machinery.learn(files.write(prepared, workspace)?);
             Ok(())
         };
         let step = Step {
@@ -74,18 +133,10 @@ impl Schedule<'_> {
             history: prepared.history(),
             mount_points: Vec::new(),
             repeatable: true,
-            warnings: self.about_unknown(&chown.unwrap_or_default(), &owner.unknown),
+            warnings: warnings.clone(),
             execute: &execute,
         };
-        let mark = self.step(header, step, stage)?;
-        if mark == Mark::Executed
-            && self.options.cache != Cache::Disabled
-            && let Some(layer) = stage.layers.get(layers.len())
-        {
-            let files = files.take();
-            previous::remember(context.storage(), &memory, layer, files);
-        }
-        Ok(())
+        self.step(header, step, stage).map(drop)
     }
 
     /// Who `text` is in the image as it is now.
@@ -105,7 +156,7 @@ impl Schedule<'_> {
     }
 
     pub(super) fn working_directory(
-        &mut self,
+        &self,
         text: &str,
         header: &Header,
         stage: &mut Stage,
@@ -126,7 +177,7 @@ impl Schedule<'_> {
         if path == "/" {
             self.tell(header, Mark::Neither);
             let applied = Applied {
-                history,
+                history: Some(history),
                 state: Some(state),
             };
             self.link(Some(applied), header, stage)?;

@@ -18,8 +18,8 @@ use crate::step::{healthcheck, port, signal};
 /// What an instruction leaves behind beside the new configuration.
 #[derive(Debug)]
 pub(crate) struct Applied {
-    /// The line of the history.
-    pub(crate) history: String,
+    /// The line of the history, if it tells of the instruction.
+    pub(crate) history: Option<String>,
     /// The state, if the instruction is a link of the chain.
     pub(crate) state: Option<StateId>,
 }
@@ -48,6 +48,7 @@ pub(crate) fn apply(
         Command::Healthcheck(check) => health(check, stage),
         Command::StopSignal(word) => stop_signal(words.expand(&word.text)?, stage)?,
         Command::Maintainer(word) => maintainer(&word.text, stage),
+        Command::OnBuild(trigger) => on_build(&trigger.text, stage),
         _ => return Ok(None),
     };
     Ok(Some(applied))
@@ -76,7 +77,7 @@ pub(crate) fn arguments(
         stage.scope.declare(&name, value);
     }
     Ok(Applied {
-        history: format!("ARG {}", shown.join(" ")),
+        history: Some(format!("ARG {}", shown.join(" "))),
         state: Some(key.state()),
     })
 }
@@ -97,7 +98,7 @@ fn environment(
         stage.scope.set(&name, value);
     }
     Ok(Applied {
-        history: format!("ENV {}", shown.join(" ")),
+        history: Some(format!("ENV {}", shown.join(" "))),
         state: Some(key.state()),
     })
 }
@@ -123,7 +124,7 @@ fn user(text: &str, stage: &mut Stage) -> Applied {
     let user = text.strip_suffix(':').unwrap_or(text).to_owned();
     let mut key = KeyHash::after(&stage.state, "USER 1");
     key.field("user", &user);
-    let history = format!("USER {user}");
+    let history = Some(format!("USER {user}"));
     stage.config.config.user = Some(user);
     Applied {
         history,
@@ -134,7 +135,7 @@ fn user(text: &str, stage: &mut Stage) -> Applied {
 fn shell(elements: Vec<String>, stage: &mut Stage) -> Applied {
     let mut key = KeyHash::after(&stage.state, "SHELL 1");
     key.list("shell", &elements);
-    let history = format!("SHELL [{}]", elements.join(" "));
+    let history = Some(format!("SHELL [{}]", elements.join(" ")));
     stage.config.config.shell = Some(elements);
     Applied {
         history,
@@ -145,7 +146,7 @@ fn shell(elements: Vec<String>, stage: &mut Stage) -> Applied {
 /// A line of history for what later instructions can't notice.
 fn unnoticed(history: String) -> Applied {
     Applied {
-        history,
+        history: Some(history),
         state: None,
     }
 }
@@ -265,4 +266,14 @@ fn stop_signal(text: String, stage: &mut Stage) -> Result<Applied, BuildError> {
 fn maintainer(text: &str, stage: &mut Stage) -> Applied {
     stage.config.author = Some(text.to_owned());
     unnoticed(format!("MAINTAINER {text}"))
+}
+
+/// Whatever is built on the image will do it; until then it is nobody's business.
+fn on_build(text: &str, stage: &mut Stage) -> Applied {
+    let triggers = stage.config.config.on_build.get_or_insert_default();
+    triggers.push(text.to_owned());
+    Applied {
+        history: None,
+        state: None,
+    }
 }

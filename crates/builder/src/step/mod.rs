@@ -1,6 +1,7 @@
 //! The instructions, one file per kind of effect.
 
 pub(crate) mod copy;
+pub(crate) mod copy_from;
 mod healthcheck;
 pub(crate) mod metadata;
 pub(crate) mod owner;

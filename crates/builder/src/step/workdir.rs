@@ -44,6 +44,7 @@ pub(crate) fn make(root: impl AsFd, path: &str, owner: Ids) -> Result<Learned, P
         Some(Kind::Directory) => {}
         Some(_) => return Err(Problem::NotADirectory(path.to_owned())),
         None => {
+            let owner = Some(owner);
             let imposed = Imposed { owner, mode: None };
             let believed = imposed.of_parent();
             let made = ensure_directory(root, &resolved.path, &believed, &mut learned);

@@ -1,8 +1,9 @@
 //! A storage directory with an image called `base`, a context, and builds on them.
 
-use std::cell::RefCell;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use ch_builder::{
     BuildArgument, BuildError, Built, Cache, Context, Event, ForceCommand, Options, build,
@@ -56,6 +57,12 @@ impl Outcome {
     pub(crate) fn config(&self) -> ImageConfig {
         let image = self.result.as_ref().unwrap().image.as_ref().unwrap();
         ImageConfig::parse(&image.config).unwrap()
+    }
+
+    /// The lines of the image's history.
+    pub(crate) fn history(&self) -> Vec<String> {
+        let history = self.config().history.into_iter();
+        history.filter_map(|entry| entry.created_by).collect()
     }
 
     /// The layers of the image.
@@ -138,6 +145,8 @@ impl Fixture {
             dockerfile: Some(self.path("Dockerfile")),
             build_arguments: Vec::new(),
             host_environment: Vec::new(),
+            target: None,
+            jobs: NonZeroUsize::MIN,
             cache: Cache::Enabled,
             emulation: Mode::Seccomp,
             force_commands: ForceCommand::defaults(),
@@ -174,37 +183,37 @@ impl Fixture {
         executable: &Executable,
         dockerfile: &str,
         options: &Options,
-        watch: &dyn Fn(&Event),
+        watch: &(dyn Fn(&Event) + Sync),
     ) -> Outcome {
         let source = Source::new("Dockerfile", dockerfile);
         let file = ch_dockerfile::parse(&source).unwrap();
-        let transcript = RefCell::new(String::new());
-        let output = RefCell::new(String::new());
+        let transcript = Mutex::new(String::new());
+        let output = Mutex::new(String::new());
         let context = Context {
             storage: Some(&self.storage),
             executable,
             pull: &|_| Err(PullError::ArchitectureUnaware),
             stop: &self.stop,
-            output: Some(&|stream: Stream, bytes: &[u8]| {
+            output: Some(&|_, stream: Stream, bytes: &[u8]| {
                 let text = String::from_utf8_lossy(bytes);
-                transcript.borrow_mut().push_str(&text);
+                transcript.lock().unwrap().push_str(&text);
                 if stream == Stream::Output {
-                    output.borrow_mut().push_str(&text);
+                    output.lock().unwrap().push_str(&text);
                 }
             }),
         };
-        let events = |event: Event| {
+        let events = |_, event: Event| {
             watch(&event);
             // What the machine can't do is no part of what is tested.
             if !matches!(event, Event::Note(_)) {
-                transcript.borrow_mut().push_str(&format!("{event}\n"));
+                transcript.lock().unwrap().push_str(&format!("{event}\n"));
             }
         };
         let result = build(&context, &file, options, &events);
         Outcome {
             result,
-            transcript: transcript.into_inner(),
-            output: output.into_inner(),
+            transcript: transcript.into_inner().unwrap(),
+            output: output.into_inner().unwrap(),
         }
     }
 

@@ -6,7 +6,8 @@
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a case that can't be prepared has failed"
+    clippy::print_stdout,
+    reason = "a case that can't be prepared has failed; counts of vectors are printed"
 )]
 
 mod cache;
@@ -15,8 +16,11 @@ mod copy_again;
 mod copy_vectors;
 mod fakeroot;
 mod fixture;
+mod heredoc;
 mod instructions;
+mod onbuild;
 mod refusals;
+mod stages;
 
 use std::process::ExitCode;
 
@@ -35,9 +39,12 @@ fn main() -> ExitCode {
         ("copies", copy::CASES),
         ("vectors of copies", copy_vectors::CASES),
         ("copies after a change", copy_again::CASES),
+        ("here-documents", heredoc::CASES),
         ("fakeroot mode", fakeroot::CASES),
         ("instructions", instructions::CASES),
+        ("triggers", onbuild::CASES),
         ("refusals", refusals::CASES),
+        ("stages", stages::CASES),
     ];
     ch_test_support::run_cases(&sections, |case| case(&Fixture::new()))
 }

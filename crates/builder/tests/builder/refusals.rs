@@ -2,19 +2,14 @@
 
 use ch_builder::{BuildArgument, Options};
 use ch_emulation::Mode;
-use ch_oci::ImageConfig;
 
 use crate::Case;
-use crate::fixture::{Fixture, argument, platform};
+use crate::fixture::{Fixture, argument};
 
 pub(crate) const CASES: &[Case] = &[
     (
         "what_is_not_executed_is_refused_before_anything_is_done",
         unsupported,
-    ),
-    (
-        "base_images_with_triggers_are_refused_before_any_step",
-        triggers,
     ),
     ("what_the_pull_advises_is_passed_on", not_pulled),
     ("words_without_meaning_are_refused", meaningless),
@@ -71,9 +66,7 @@ fn automatic_arguments(fixture: &Fixture) {
 fn unsupported(fixture: &Fixture) {
     let table = [
         ("ADD x /", "ADD"),
-        ("ONBUILD RUN true", "ONBUILD"),
         ("COPY --link x /", "COPY --link"),
-        ("COPY <<EOF /x\nEOF", "COPY of a here-document"),
         ("RUN --mount=type=cache,target=/x true", "RUN --mount"),
         ("RUN --network=none true", "RUN --network=none"),
         (
@@ -96,19 +89,6 @@ fn unsupported(fixture: &Fixture) {
         );
         assert_eq!(outcome.transcript, "", "{line}");
     }
-}
-
-fn triggers(fixture: &Fixture) {
-    let layer = fixture.build("FROM base\n").good().layers().remove(0);
-    let mut config = ImageConfig::new(&platform());
-    config.config.on_build = Some(vec!["RUN true".to_owned()]);
-    fixture.put_image("triggers", &config, layer);
-    let outcome = fixture.build("FROM triggers AS b\nFROM b\nRUN true\n");
-    let error = outcome.bad();
-    let want = "not yet supported: FROM an image with ONBUILD triggers: triggers\n";
-    assert!(error.starts_with(want), "{error}");
-    assert!(error.contains("FROM triggers AS b"), "{error}");
-    assert_eq!(outcome.transcript, "  1* FROM triggers AS b\n");
 }
 
 fn not_pulled(fixture: &Fixture) {

@@ -1,6 +1,6 @@
 //! Options of the finished product that are not there yet.
 //!
-//! They are known to the parser, so that a user who gives one is told `not yet supported: --target`
+//! They are known to the parser, so that a user who gives one is told `not yet supported: --secret`
 //! and not that it does not exist, and so that nothing is parsed and silently ignored. An option
 //! moves from this table to its command the day it works.
 
@@ -51,7 +51,6 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
             ("format", Required),
             ("ignorefile", Required),
             ("iidfile", Required),
-            ("jobs", Required),
             ("label", Required),
             ("load", No),
             ("memory", Required),
@@ -76,7 +75,6 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
             ("squash", No),
             ("squash-all", No),
             ("ssh", Required),
-            ("target", Required),
             ("timestamp", Required),
             ("ulimit", Required),
         ],

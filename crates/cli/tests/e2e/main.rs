@@ -24,6 +24,7 @@ mod run;
 mod run_as_root;
 mod run_options;
 mod run_vectors;
+mod stages;
 mod static_executable;
 mod terminal;
 mod undelete;

@@ -5,12 +5,13 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use ch_linux::file::{self, Kind, OFlags, Status};
-use ch_linux::{SyscallError, in_root};
+use ch_linux::{SyscallError, in_root, memfd};
 
+use super::destination;
 use super::error::{CopyError, NoSourcesError, OutsideError};
 use super::pattern::Component;
 
@@ -18,14 +19,16 @@ use super::pattern::Component;
 #[derive(Debug)]
 pub(crate) struct Root {
     descriptor: OwnedFd,
-    /// Where it is on the host, for links that are meaningful only there.
-    host_path: PathBuf,
+    /// Where a directory of the host is, for links that are meaningful only there; an image is nowhere.
+    host_path: Option<PathBuf>,
 }
 
 /// One file or directory to copy, open.
 #[derive(Debug)]
 pub(crate) struct Operand {
-    /// Path below the root, links not resolved.
+    /// The name it gets in a directory; the root itself has none.
+    name: OsString,
+    /// Path below the root: on the host as it was found, in an image without links.
     pub(crate) path: PathBuf,
     /// The object itself; only a directory is open for reading.
     pub(crate) descriptor: File,
@@ -34,12 +37,21 @@ pub(crate) struct Operand {
 }
 
 impl Operand {
+    /// A file called `name` that holds `content`, of mode 0644.
+    pub(crate) fn of_text(name: &str, content: &str) -> Result<Self, SyscallError> {
+        let descriptor = File::from(memfd::sealed(name, content.as_bytes())?);
+        file::set_mode(&descriptor, 0o644)?;
+        Ok(Self {
+            name: name.into(),
+            path: format!("<<{name}").into(),
+            status: file::status(&descriptor)?,
+            descriptor,
+        })
+    }
+
     /// The name it gets in a directory; the root itself has none.
     pub(crate) fn name(&self) -> OsString {
-        self.path
-            .file_name()
-            .map(ToOwned::to_owned)
-            .unwrap_or_default()
+        self.name.clone()
     }
 
     /// Opens a file for reading.
@@ -67,7 +79,15 @@ impl Root {
     pub(crate) fn open(path: &Path) -> Result<Self, SyscallError> {
         Ok(Self {
             descriptor: file::open_directory(path)?,
-            host_path: path.to_owned(),
+            host_path: Some(path.to_owned()),
+        })
+    }
+
+    /// The root of an image.
+    pub(crate) fn of_image(root: BorrowedFd<'_>) -> Result<Self, SyscallError> {
+        Ok(Self {
+            descriptor: file::open_directory_at(root, ".")?,
+            host_path: None,
         })
     }
 
@@ -177,8 +197,13 @@ impl Root {
             },
         };
         let (descriptor, status) = found;
+        let place = match self.host_path {
+            Some(_) => path.to_owned(),
+            None => destination::resolve(&self.descriptor, path)?.path,
+        };
         Ok(Some(Operand {
-            path: path.to_owned(),
+            name: path.file_name().unwrap_or_default().to_owned(),
+            path: place,
             descriptor,
             status,
         }))
@@ -187,7 +212,7 @@ impl Root {
     /// Where a link that makes no sense inside the root leads on the host, if that is inside again:
     /// an absolute link into the very context.
     fn host_resolution(&self, path: &Path) -> Option<PathBuf> {
-        let root = self.host_path.canonicalize().ok()?;
+        let root = self.host_path.as_ref()?.canonicalize().ok()?;
         let target = root.join(path).canonicalize().ok()?;
         target.strip_prefix(&root).ok().map(Path::to_owned)
     }
@@ -195,15 +220,16 @@ impl Root {
     fn not_found(&self, source: &Source<'_>, path: &Path) -> CopyError {
         let source_text = source.text.to_owned();
         let shown = path.display().to_string();
+        let is_on_host = self.host_path.is_some();
         let is_link =
             in_root::open(&self.descriptor, path, OFlags::PATH | OFlags::NOFOLLOW).is_ok();
-        if is_link {
+        if is_link && is_on_host {
             return CopyError::Outside {
                 source_text,
                 source: OutsideError::Link(shown),
             };
         }
-        if source.climbs {
+        if source.climbs && is_on_host {
             return CopyError::Outside {
                 source_text,
                 source: OutsideError::DotDot(shown),

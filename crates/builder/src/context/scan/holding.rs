@@ -7,17 +7,21 @@ use std::os::unix::fs::FileExt as _;
 use ch_linux::SyscallError;
 use ch_oci::{Algorithm, Digest};
 
-use super::user_attributes;
 use crate::context::contents::Holding;
+use crate::context::original::Origin;
 use crate::key::KeyHash;
 
 /// As much of a file as is in memory at once.
 pub(crate) const PIECE: usize = 128 * 1024;
 
-/// Reads a file and those of its attributes that are copied.
-pub(crate) fn holding(object: &File, piece: &mut [u8]) -> Result<Holding, SyscallError> {
+/// Reads a file and those of its attributes that are copied if its original is of this origin.
+pub(crate) fn holding(
+    object: &File,
+    origin: Origin,
+    piece: &mut [u8],
+) -> Result<Holding, SyscallError> {
     let mut holds = KeyHash::new("file 2");
-    for (name, value) in user_attributes(object)? {
+    for (name, value) in origin.attributes(object)? {
         holds.field("xattr", name).field("value", value);
     }
     holds.field("content", content(object, piece)?.hex());

@@ -5,7 +5,8 @@ use std::collections::hash_map::Entry as Place;
 use std::os::unix::ffi::OsStrExt as _;
 use std::slice;
 
-use ch_linux::file::{Kind, Status};
+use ch_linux::file::Status;
+use ch_ownership::{Kind, Override};
 
 use super::seen::{Directory, Entry, Object, Seen};
 use crate::key::KeyHash;
@@ -57,7 +58,7 @@ impl KeyWriter<'_> {
         match object {
             Object::Directory(number) => {
                 let directory = &seen.directories[*number];
-                self.head(&directory.status);
+                self.head(&directory.believed);
                 for (name, value) in &directory.attributes {
                     self.line.add(name);
                     self.line.add(value);
@@ -65,16 +66,19 @@ impl KeyWriter<'_> {
                 inside = Some(directory);
             }
             Object::File(file) => {
-                self.head(&file.status);
+                self.head(&file.believed);
                 self.line.add(&file.holding);
                 self.link(&file.status);
             }
-            Object::Symlink { target, .. } => {
+            Object::Symlink {
+                target, believed, ..
+            } => {
                 self.line.add(b"link");
+                self.owner(believed);
                 self.line.add(target.as_os_str().as_bytes());
             }
-            Object::Special(status) => {
-                self.head(status);
+            Object::Special { status, believed } => {
+                self.head(believed);
                 self.link(status);
             }
         }
@@ -82,19 +86,29 @@ impl KeyWriter<'_> {
         inside
     }
 
-    fn head(&mut self, status: &Status) {
-        let kind: &[u8] = match status.kind {
+    fn head(&mut self, believed: &Override) {
+        let kind: &[u8] = match believed.kind {
             Kind::Directory => b"directory",
-            Kind::Fifo => b"pipe",
-            Kind::Character => b"character",
-            Kind::Block => b"block",
-            Kind::File | Kind::Symlink | Kind::Socket | Kind::Unknown => b"file",
+            Kind::Pipe => b"pipe",
+            Kind::Character(_) => b"character",
+            Kind::Block(_) => b"block",
+            Kind::File | Kind::Symlink | Kind::Socket => b"file",
         };
         self.line.add(kind);
-        self.line.add(&status.mode.to_le_bytes());
-        if matches!(status.kind, Kind::Character | Kind::Block) {
-            self.line.add(&status.device.major.to_le_bytes());
-            self.line.add(&status.device.minor.to_le_bytes());
+        self.line.add(&believed.mode.to_le_bytes());
+        if let Kind::Character(device) | Kind::Block(device) = believed.kind {
+            self.line.add(&device.major.to_le_bytes());
+            self.line.add(&device.minor.to_le_bytes());
+        }
+        self.owner(believed);
+    }
+
+    /// Adds the owner, unless it is root.
+    fn owner(&mut self, believed: &Override) {
+        if (believed.uid, believed.gid) != (0, 0) {
+            self.line.add(b"owner");
+            self.line.add(&believed.uid.to_le_bytes());
+            self.line.add(&believed.gid.to_le_bytes());
         }
     }
 

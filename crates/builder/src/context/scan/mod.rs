@@ -1,9 +1,10 @@
 //! What is in the operands: the part of a `COPY`'s cache key that comes from its sources, and the list that the
 //! copy goes by.
 //!
-//! What enters the key, for each object: its place within the operand, kind, mode, link target,
+//! What enters the key, for each object: its place within the operand, what is believed of it (kind, mode; of an image's
+//! files the owner, unless another one is imposed), link target,
 //! `user.*` attributes, digest of content, which earlier object of the operand is the same file. What does
-//! not: times, inode and owner (what is copied from a context belongs to root, or to whom the author says).
+//! not: times, inode, and who owns a file of the host (in the image it is root's, or whose the author says).
 
 mod holding;
 mod key;
@@ -21,6 +22,7 @@ use ch_linux::{SyscallError, xattr};
 
 use super::contents::Contents;
 use super::error::CopyError;
+use super::original::Originals;
 use super::resolve::Operand;
 use crate::key::KeyHash;
 pub(crate) use holding::{PIECE, holding};
@@ -29,12 +31,13 @@ use seen::Seen;
 /// Looks at everything in `operands`, and reads what `contents` does not know, on so many threads.
 pub(crate) fn look(
     operands: &[Operand],
+    originals: Originals<'_>,
     contents: &mut Contents,
     threads: usize,
 ) -> Result<Vec<Seen>, CopyError> {
     let mut all = Vec::with_capacity(operands.len());
     for operand in operands {
-        let walked = walk::walk(operand, contents, threads)?;
+        let walked = walk::walk(operand, originals, contents, threads)?;
         let directories = walked.seen.directories.iter();
         let directories: HashSet<&Path> = directories.map(|it| it.path.as_path()).collect();
         contents.learn(walked.discoveries, &operand.path, &directories);

@@ -4,13 +4,17 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use ch_linux::file::Status;
+use ch_ownership::Override;
 
 use super::Attribute;
 use crate::context::contents::Holding;
+use crate::context::original::Origin;
 
 /// Everything in one operand.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
+    /// Whose it is.
+    pub(crate) origin: Origin,
     /// The operand itself; a directory is the first of `directories`.
     pub(crate) top: Object,
     /// All directories, in no order but that an operand that is one comes first.
@@ -23,6 +27,7 @@ pub(crate) struct Directory {
     /// Path in the context, for messages and the index.
     pub(crate) path: PathBuf,
     pub(crate) status: Status,
+    pub(crate) believed: Override,
     pub(crate) attributes: Vec<Attribute>,
     /// Sorted by name.
     pub(crate) entries: Vec<Entry>,
@@ -44,15 +49,20 @@ pub(crate) enum Object {
     Symlink {
         target: PathBuf,
         status: Status,
+        believed: Override,
     },
     /// A FIFO or a device.
-    Special(Status),
+    Special {
+        status: Status,
+        believed: Override,
+    },
 }
 
 /// A file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct FileSeen {
     pub(crate) status: Status,
+    pub(crate) believed: Override,
     pub(crate) holding: Holding,
     /// While the status stays, so does what it holds.
     pub(crate) settled: bool,

@@ -31,7 +31,7 @@ fn context() -> TempDir {
 fn seen_by(threads: usize, context: &Path, contents: &mut Contents) -> (Vec<Seen>, String) {
     let root = Root::open(context).unwrap();
     let operands = root.resolve(&["top".to_owned()]).unwrap();
-    let seen = look(&operands, contents, threads).unwrap();
+    let seen = look(&operands, Originals::Host, contents, threads).unwrap();
     let mut key = KeyHash::new("test");
     add_to_key(&operands, &seen, &mut key);
     (seen, key.finish().hex().to_owned())

@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ch_linux::SyscallError;
 use ch_linux::file::{self, Kind, Status};
+use ch_ownership::Override;
 
 use super::holding::{PIECE, holding};
 use super::seen::{Directory, Entry, FileSeen, Object, Seen};
-use super::{Attribute, duplicate, open_object, sorted_entries, user_attributes};
+use super::{Attribute, duplicate, open_object, sorted_entries};
 use crate::context::contents::{self, Contents, Discovery, Known};
 use crate::context::error::{CopyError, reading};
+use crate::context::original::{Origin, Originals};
 use crate::context::pool::{self, Tasks};
 use crate::context::resolve::Operand;
 
@@ -33,13 +35,16 @@ pub(super) struct Walked {
 /// Looks at everything in `operand`.
 pub(super) fn walk(
     operand: &Operand,
+    originals: Originals<'_>,
     contents: &Contents,
     threads: usize,
 ) -> Result<Walked, CopyError> {
     let walk = Walk {
+        originals,
         contents,
         directories: AtomicUsize::new(0),
     };
+    let origin = originals.origin();
     let mut worker = Worker::default();
     if operand.is_directory() {
         let descriptor = duplicate(&operand.descriptor).map_err(reading(&operand.path))?;
@@ -51,7 +56,7 @@ pub(super) fn walk(
         let workers = pool::run(threads, first, Worker::default, |worker, task, tasks| {
             walk.perform(worker, task, tasks)
         })?;
-        return Ok(assemble(Object::Directory(0), workers));
+        return Ok(assemble(origin, Object::Directory(0), workers));
     }
     let failed = reading(&operand.path);
     // What was opened may have changed since.
@@ -63,17 +68,18 @@ pub(super) fn walk(
             directory,
             name: &operand.name(),
             known: &known,
+            path: &operand.path,
         };
-        let file = worker.file(&place, status, || operand.open());
-        Object::File(file.map_err(failed)?)
+        Object::File(worker.file(originals, &place, status, || operand.open())?)
     } else {
-        Object::Special(status)
+        let believed = originals.believed(None, &operand.path, &status)?;
+        Object::Special { status, believed }
     };
-    Ok(assemble(top, vec![worker]))
+    Ok(assemble(origin, top, vec![worker]))
 }
 
 /// Puts the pieces together that workers have made.
-fn assemble(top: Object, workers: Vec<Worker>) -> Walked {
+fn assemble(origin: Origin, top: Object, workers: Vec<Worker>) -> Walked {
     let (mut headers, mut shares) = (Vec::new(), Vec::new());
     let (mut discoveries, mut read) = (Vec::new(), 0);
     for mut worker in workers {
@@ -87,6 +93,7 @@ fn assemble(top: Object, workers: Vec<Worker>) -> Walked {
     let directory = |header: Header| Directory {
         path: header.path,
         status: header.status,
+        believed: header.believed,
         attributes: header.attributes,
         entries: Vec::new(),
     };
@@ -96,13 +103,18 @@ fn assemble(top: Object, workers: Vec<Worker>) -> Walked {
         entries.append(&mut share.entries);
     }
     Walked {
-        seen: Seen { top, directories },
+        seen: Seen {
+            origin,
+            top,
+            directories,
+        },
         discoveries,
         read,
     }
 }
 
 struct Walk<'a> {
+    originals: Originals<'a>,
     contents: &'a Contents,
     /// How many directories were seen so far.
     directories: AtomicUsize,
@@ -142,6 +154,7 @@ struct Header {
     number: usize,
     path: PathBuf,
     status: Status,
+    believed: Override,
     attributes: Vec<Attribute>,
 }
 
@@ -215,10 +228,13 @@ impl<'a> Walk<'a> {
         tasks: &Tasks<Task<'a>>,
     ) -> Result<(), CopyError> {
         let failed = reading(&path);
+        let status = file::status(&descriptor).map_err(&failed)?;
+        let origin = self.originals.origin();
         worker.headers.push(Header {
             number,
-            status: file::status(&descriptor).map_err(&failed)?,
-            attributes: user_attributes(&descriptor).map_err(&failed)?,
+            believed: self.originals.believed(Some(&descriptor), &path, &status)?,
+            status,
+            attributes: origin.attributes(&descriptor).map_err(&failed)?,
             path: path.clone(),
         });
         let entries = sorted_entries(&descriptor).map_err(&failed)?;
@@ -266,10 +282,7 @@ impl<'a> Walk<'a> {
                 });
                 Some(Object::Directory(number))
             } else {
-                worker.object(level, name, *kind).map_err(|source| {
-                    let path = level.path.join(name);
-                    CopyError::Read { path, source }
-                })?
+                worker.object(self.originals, level, name, *kind)?
             };
             entries.extend(object.map(|object| Entry {
                 name: name.clone(),
@@ -290,58 +303,73 @@ struct Named<'a> {
     directory: &'a Path,
     name: &'a OsStr,
     known: &'a Known<'a>,
+    path: &'a Path,
 }
 
 impl Worker {
     /// Anything but a directory.
     fn object(
         &mut self,
+        originals: Originals<'_>,
         level: &Level<'_>,
         name: &OsStr,
         kind: Kind,
-    ) -> Result<Option<Object>, SyscallError> {
-        let status = || file::status_at(&level.descriptor, name);
-        Ok(match kind {
+    ) -> Result<Option<Object>, CopyError> {
+        if kind == Kind::Socket {
+            return Ok(None);
+        }
+        let path = level.path.join(name);
+        let failed = reading(&path);
+        let status = file::status_at(&level.descriptor, name).map_err(&failed)?;
+        Ok(Some(match kind {
             Kind::File => {
                 let place = Named {
                     directory: &level.path,
                     name,
                     known: &level.known,
+                    path: &path,
                 };
                 let open = || open_object(&level.descriptor, name).map(|(object, _)| object);
-                Some(Object::File(self.file(&place, status()?, open)?))
+                Object::File(self.file(originals, &place, status, open)?)
             }
-            Kind::Symlink => Some(Object::Symlink {
-                target: file::read_link_at(&level.descriptor, name)?,
-                status: status()?,
-            }),
-            Kind::Socket => None,
-            _ => Some(Object::Special(status()?)),
-        })
+            Kind::Symlink => Object::Symlink {
+                target: file::read_link_at(&level.descriptor, name).map_err(&failed)?,
+                believed: originals.believed(None, &path, &status)?,
+                status,
+            },
+            _ => Object::Special {
+                believed: originals.believed(None, &path, &status)?,
+                status,
+            },
+        }))
     }
 
     /// A file, which is opened only if the index does not know it.
     fn file(
         &mut self,
+        originals: Originals<'_>,
         place: &Named<'_>,
         status: Status,
         open: impl FnOnce() -> Result<File, SyscallError>,
-    ) -> Result<FileSeen, SyscallError> {
+    ) -> Result<FileSeen, CopyError> {
         if let Some(holding) = place.known.get(place.name, &status) {
             return Ok(FileSeen {
+                believed: originals.believed(None, place.path, &status)?,
                 status,
                 holding,
                 settled: true,
             });
         }
+        let failed = reading(place.path);
         let began = contents::now();
-        let object = open()?;
-        let before = file::status(&object)?;
-        let holding = holding(&object, &mut self.piece)?;
+        let object = open().map_err(&failed)?;
+        let before = file::status(&object).map_err(&failed)?;
+        let believed = originals.believed(Some(&object), place.path, &before)?;
+        let holding = holding(&object, originals.origin(), &mut self.piece).map_err(&failed)?;
         self.read += 1;
         // Whoever is written to while he is read is read again.
         let settled = before == status
-            && file::status(&object)? == before
+            && file::status(&object).map_err(&failed)? == before
             && contents::is_settled(&status, began);
         if settled {
             self.discoveries.push(Discovery {
@@ -352,6 +380,7 @@ impl Worker {
         }
         Ok(FileSeen {
             status: before,
+            believed,
             holding,
             settled,
         })

@@ -225,7 +225,7 @@ impl<'a> Writer<'a> {
         learned: &mut Learned,
     ) -> Result<(), CopyError> {
         let failed = writing(path);
-        let wanted = self.imposed.of(&seen.status);
+        let wanted = self.imposed.of(&seen.believed);
         set_attributes(made, &seen.attributes).map_err(&failed)?;
         let _carried = believe(made, path, &wanted, learned).map_err(&failed)?;
         file::set_modified(made, seen.status.modified).map_err(failed)
@@ -233,7 +233,7 @@ impl<'a> Writer<'a> {
 
     fn is_like(&self, seen: &Directory, made: &File) -> Result<bool, SyscallError> {
         let same_time = file::status(made)?.modified == seen.status.modified;
-        Ok(same_time && agrees(made, &self.imposed.of(&seen.status))?)
+        Ok(same_time && agrees(made, &self.imposed.of(&seen.believed))?)
     }
 }
 

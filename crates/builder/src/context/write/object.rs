@@ -19,7 +19,7 @@ use crate::context::error::{ChangedError, CopyError, reading, writing};
 use crate::context::previous::Identity;
 use crate::context::resolve::Operand;
 use crate::context::scan::seen::{Entry, FileSeen, Object};
-use crate::context::scan::{holding, open_object, user_attributes};
+use crate::context::scan::{holding, open_object};
 
 /// Where an object is to be.
 struct Spot<'a> {
@@ -71,7 +71,9 @@ impl Writer<'_> {
                 };
                 self.file(&mut worker, &original, &spot, None)?;
             }
-            Object::Special(status) => self.special(&mut worker, status, &spot)?,
+            Object::Special { status, believed } => {
+                self.special(&mut worker, status, believed, &spot)?;
+            }
             Object::Directory(_) | Object::Symlink { .. } => {}
         }
         Ok(worker.written)
@@ -101,8 +103,12 @@ impl Writer<'_> {
                 };
                 self.file(worker, &original, &spot, Some(level))
             }
-            Object::Symlink { target, status } => self.symlink(worker, target, status, &spot),
-            Object::Special(status) => self.special(worker, status, &spot),
+            Object::Symlink {
+                target,
+                status,
+                believed,
+            } => self.symlink(worker, target, (status, believed), &spot),
+            Object::Special { status, believed } => self.special(worker, status, believed, &spot),
             Object::Directory(_) => Ok(()),
         }
     }
@@ -125,14 +131,17 @@ impl Writer<'_> {
             return Ok(());
         }
         let FileSeen {
-            status, holding, ..
+            status,
+            believed,
+            holding,
+            ..
         } = original.seen;
         if original.has_names {
             spot.clear_any(existing.as_ref()).map_err(&failed)?;
             let make = || self.write_file(worker, original, spot).map(drop);
             return self.with_names(status, spot, make);
         }
-        let believed = self.imposed.of(status);
+        let believed = self.imposed.of(believed);
         let identity = Identity::new(spot.path, holding, &believed, status.modified);
         if let Some(level) = level
             && self.previous.is_some_and(|it| it.has(&identity))
@@ -192,6 +201,7 @@ impl Writer<'_> {
         let unreadable = reading(shown);
         let FileSeen {
             status,
+            believed,
             holding: held,
             settled,
         } = original.seen;
@@ -204,15 +214,16 @@ impl Writer<'_> {
         let made = spot.create().map_err(&failed)?;
         copy_content(&object, &made, &mut worker.piece)
             .map_err(|error| error.at(shown, spot.path))?;
-        let attributes = user_attributes(&object).map_err(&unreadable)?;
+        let origin = self.seen.origin;
+        let attributes = origin.attributes(&object).map_err(&unreadable)?;
         set_attributes(&made, &attributes).map_err(&failed)?;
         let after = file::status(&object).map_err(&unreadable)?;
         // A file that was written to a moment ago may have been written to again without showing it.
         let is_known = *settled && before == *status && after == *status;
-        if !is_known && holding(&made, &mut worker.piece).map_err(&failed)? != *held {
+        if !is_known && holding(&made, origin, &mut worker.piece).map_err(&failed)? != *held {
             return Err(changed());
         }
-        let believed = self.imposed.of(status);
+        let believed = self.imposed.of(believed);
         let learned = &mut worker.written.learned;
         let place = believe(&made, spot.path, &believed, learned).map_err(&failed)?;
         file::set_modified(&made, status.modified).map_err(failed)?;
@@ -238,19 +249,19 @@ impl Writer<'_> {
         }
         let there = File::from(file::open_at(spot.directory, spot.name, OFlags::RDONLY)?);
         let piece = &mut worker.piece;
-        Ok(agrees(&there, &self.imposed.of(wanted))?
-            && holding(&there, piece)? == original.seen.holding)
+        Ok(agrees(&there, &self.imposed.of(&original.seen.believed))?
+            && holding(&there, self.seen.origin, piece)? == original.seen.holding)
     }
 
     fn symlink(
         &self,
         worker: &mut Worker<'_>,
         target: &Path,
-        status: &Status,
+        (status, believed): (&Status, &Override),
         spot: &Spot<'_>,
     ) -> Result<(), CopyError> {
         let failed = writing(spot.path);
-        let believed = self.imposed.of(status);
+        let believed = self.imposed.of(believed);
         let existing = spot.look().map_err(&failed)?;
         if let Some(existing) = &existing
             && existing.kind == Kind::Symlink
@@ -285,12 +296,13 @@ impl Writer<'_> {
         &self,
         worker: &mut Worker<'_>,
         status: &Status,
+        believed: &Override,
         spot: &Spot<'_>,
     ) -> Result<(), CopyError> {
         let failed = writing(spot.path);
         let existing = spot.look().map_err(&failed)?;
         spot.clear_any(existing.as_ref()).map_err(&failed)?;
-        let believed = self.imposed.of(status);
+        let believed = self.imposed.of(believed);
         let learned = &mut worker.written.learned;
         if believed.kind == BelievedKind::Pipe {
             learned.add_at(spot.path.to_owned(), believed);
@@ -299,7 +311,7 @@ impl Writer<'_> {
             spot.make_special(&believed, status, learned)
                 .map_err(failed)
         };
-        if status.links > 1 && !matches!(self.seen.top, Object::Special(_)) {
+        if status.links > 1 && !matches!(self.seen.top, Object::Special { .. }) {
             return self.with_names(status, spot, make);
         }
         make()

@@ -14,6 +14,7 @@ use super::*;
 use crate::context::contents::Contents;
 use crate::context::imposed::Ids;
 use crate::context::mode::Mode;
+use crate::context::original::Originals;
 use crate::context::resolve::Root;
 use crate::context::scan;
 
@@ -70,7 +71,7 @@ fn copy_into(
 
 fn look(operands: &[Operand], context: &Path) -> Result<Vec<Seen>, CopyError> {
     let mut contents = Contents::load(None, context);
-    scan::look(operands, &mut contents, 2)
+    scan::look(operands, Originals::Host, &mut contents, 2)
 }
 
 fn copy_as(
@@ -207,9 +208,8 @@ fn owners_and_modes_are_those_that_the_author_wants() {
             let place = ch_ownership::remember(&existing, &theirs).unwrap();
             assert_eq!(place, ch_ownership::Place::Object, "{vector}");
         }
-        let (uid, gid) = owner.unwrap_or_default();
         let imposed = Imposed {
-            owner: Ids { uid, gid },
+            owner: owner.map(|(uid, gid)| Ids { uid, gid }),
             mode: mode.map(|text| Mode::parse(text).unwrap()),
         };
         let learned = copy_as(&imposed, &from, &to, "/", words).unwrap();
@@ -233,7 +233,7 @@ fn links_and_pipes_of_another_owner_are_made_anew() {
     file::make_fifo_at(&d, "p", 0o640).unwrap();
     fs::hard_link(from.join("d/p"), from.join("d/q")).unwrap();
     let owned = |uid| Imposed {
-        owner: Ids { uid, gid: 9 },
+        owner: Some(Ids { uid, gid: 9 }),
         mode: Some(Mode::Octal(0o444)),
     };
     let words: &[&str] = &["d", "/x"];

@@ -6,6 +6,7 @@ mod options;
 mod output;
 mod outputs;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -73,9 +74,17 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     parse_only: bool,
 
+    /// How many independent stages are built at the same time (default: the number of cores)
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+
     /// Name of the image (repeatable)
     #[arg(short, long, value_name = "IMAGE_REF")]
     tag: Vec<String>,
+
+    /// Stage to build, by name or by number from 0 (default: the last one)
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
 
     /// Directory with the files that COPY sees
     #[arg(value_name = "CONTEXT")]
@@ -167,8 +176,10 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         let storage = storage.as_ref().expect("a dry run pulls nothing");
         puller.pull(image, None, None, storage).map(drop)
     };
-    let output = RunOutput::new(&context.terminal, outputs.take_standard_output());
-    let take = |stream, bytes: &[u8]| output.take(stream, bytes);
+    let may_mix = options.jobs.get() > 1 && file.stages.len() > 1;
+    let is_taken = outputs.take_standard_output();
+    let output = RunOutput::new(&context.terminal, is_taken, may_mix);
+    let take = |stage, stream, bytes: &[u8]| output.take(stage, stream, bytes);
     let built = ch_builder::build(
         &ch_builder::Context {
             storage: storage.as_ref(),
@@ -179,9 +190,9 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         },
         &file,
         &options,
-        &|event| show(&event, &output, &context.terminal),
+        &|stage, event| show(stage, &event, &output, &context.terminal),
     );
-    output.finish();
+    output.finish_all();
     if built.is_err() {
         context.interrupt.die_if_interrupted(&context.terminal);
         // A command may have written to our own standard output and died of that.
@@ -219,25 +230,27 @@ fn report_further_names(options: &Options, instructions: usize, terminal: &Termi
 }
 
 /// Shows what the build tells.
-fn show(event: &Event, output: &RunOutput<'_>, terminal: &Terminal) {
-    output.finish();
+fn show(stage: Option<usize>, event: &Event, output: &RunOutput<'_>, terminal: &Terminal) {
+    match stage {
+        Some(stage) => output.finish(stage),
+        None => output.finish_all(),
+    }
     match event {
         Event::Warning(_) => terminal.warning(event),
         Event::Note(_) => terminal.verbose(event),
-        Event::Instruction {
-            number,
-            mark: Mark::Executed,
-            ..
-        } => {
+        Event::Instruction { number, mark, text } => {
             terminal.info(event);
-            output.begin(*number);
+            if let Some(stage) = stage {
+                let is_executed = *mark == Mark::Executed;
+                output.begin(stage, *number, text, is_executed);
+            }
         }
         Event::Workaround(_) => {
             terminal.info(event);
-            output.go_on();
+            if let Some(stage) = stage {
+                output.go_on(stage);
+            }
         }
-        Event::Instruction { .. } | Event::Modified { .. } | Event::Grown { .. } => {
-            terminal.info(event);
-        }
+        Event::Modified { .. } | Event::Grown { .. } => terminal.info(event),
     }
 }

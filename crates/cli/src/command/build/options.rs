@@ -1,6 +1,8 @@
 //! From arguments and environment to the options of a build.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::thread;
 
 use ch_builder::{BuildArgument, Cache, ForceCommand, Options};
 use ch_emulation::Mode;
@@ -59,6 +61,8 @@ pub(super) fn options(
         dockerfile,
         build_arguments: build_arguments.collect::<Result<_, _>>()?,
         host_environment: host_environment.collect(),
+        target: arguments.target.clone(),
+        jobs: arguments.jobs.unwrap_or_else(cores),
         cache: match context.common.cache_mode(environment)? {
             CacheMode::Enabled => Cache::Enabled,
             CacheMode::Disabled => Cache::Disabled,
@@ -72,6 +76,11 @@ pub(super) fn options(
         created: source_date(&arguments.build_arg, context)?,
         platform: host_platform(context)?,
     })
+}
+
+/// How many cores there are to work with.
+fn cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// The build argument `SOURCE_DATE_EPOCH`, else the variable, in seconds since 1970 (reproducible-builds.org).

@@ -1,8 +1,8 @@
 //! What `RUN` commands write, as loud as the user wants it.
 
+use std::collections::HashMap;
 use std::io::{self, Write as _};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ch_builder::Built;
 use ch_container::Stream;
@@ -15,66 +15,123 @@ use crate::terminal::{Activity, Terminal, Verbosity};
 /// Takes the output of commands where it can't simply go to ours.
 ///
 /// On a terminal with a live area whole lines are printed above it; with `-q` standard output is for the
-/// image's id alone; with more `-q` the commands are silent.
+/// image's id alone; with more `-q` the commands are silent. Lines of stages that are built at the same time come as
+/// they are written, each in one piece: before those of another stage than the last ones its instruction is shown again,
+/// as in `  3> RUN make`.
 pub(super) struct RunOutput<'t> {
     terminal: &'t Terminal,
     /// Standard output is for something else.
     is_taken: bool,
+    /// Several commands may write at the same time.
+    may_mix: bool,
+    speakers: Mutex<Speakers>,
+}
+
+/// The stages that are built.
+#[derive(Default)]
+struct Speakers {
+    by_stage: HashMap<usize, Speaker>,
+    /// Whose instruction or lines were printed last.
+    latest: Option<usize>,
+}
+
+/// A stage that is built.
+#[derive(Default)]
+struct Speaker {
     /// By stream.
-    lines: Mutex<[Lines; 2]>,
-    activity: Mutex<Activity>,
-    /// The latest step that took a while.
-    step: AtomicUsize,
+    lines: [Lines; 2],
+    activity: Activity,
+    /// Number and text of its latest instruction.
+    instruction: (usize, String),
+    /// That takes a while.
+    is_executed: bool,
 }
 
 impl<'t> RunOutput<'t> {
     /// As loud as `terminal` is; on standard error if standard output is taken.
-    pub(super) fn new(terminal: &'t Terminal, is_taken: bool) -> Self {
+    pub(super) fn new(terminal: &'t Terminal, is_taken: bool, may_mix: bool) -> Self {
         Self {
             terminal,
             is_taken,
-            lines: Mutex::default(),
-            activity: Mutex::default(),
-            step: AtomicUsize::new(0),
+            may_mix,
+            speakers: Mutex::default(),
         }
     }
 
     /// Whether commands must not write to our own streams.
     pub(super) fn is_needed(&self) -> bool {
         let is_quiet = self.terminal.verbosity() <= Verbosity::QUIET;
-        self.is_taken || is_quiet || self.terminal.has_live_area()
+        self.is_taken || self.may_mix || is_quiet || self.terminal.has_live_area()
     }
 
     /// Takes a piece of what a command writes.
-    pub(super) fn take(&self, stream: Stream, bytes: &[u8]) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines[stream as usize].take(bytes, |bytes| self.write(stream, bytes));
+    pub(super) fn take(&self, stage: usize, stream: Stream, bytes: &[u8]) {
+        let mut speakers = self.speakers();
+        let Speakers { by_stage, latest } = &mut *speakers;
+        let speaker = by_stage.entry(stage).or_default();
+        let instruction = &speaker.instruction;
+        speaker.lines[stream as usize].take(bytes, |bytes| {
+            self.introduce(stage, instruction, latest);
+            self.write(stream, bytes);
+        });
     }
 
-    /// A step begins that takes a while; shown until [`finish`](Self::finish).
-    pub(super) fn begin(&self, step: usize) {
-        self.step.store(step, Ordering::Relaxed);
-        let activity = Activity::start(self.terminal, format!("step {step}"));
-        *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = activity;
+    /// An instruction begins; if it is executed, that is shown until [`finish`](Self::finish).
+    pub(super) fn begin(&self, stage: usize, number: usize, text: &str, is_executed: bool) {
+        let mut speakers = self.speakers();
+        speakers.latest = Some(stage);
+        let speaker = speakers.by_stage.entry(stage).or_default();
+        speaker.instruction = (number, text.to_owned());
+        speaker.is_executed = is_executed;
+        speaker.show(self.terminal);
     }
 
-    /// The step that was begun is not at its end yet.
-    pub(super) fn go_on(&self) {
-        match self.step.load(Ordering::Relaxed) {
-            0 => {}
-            step => self.begin(step),
-        }
+    /// The instruction that was begun is not at its end yet.
+    pub(super) fn go_on(&self, stage: usize) {
+        let mut speakers = self.speakers();
+        let speaker = speakers.by_stage.entry(stage).or_default();
+        speaker.show(self.terminal);
     }
 
-    /// A step has ended: lines without an end end now.
-    pub(super) fn finish(&self) {
-        drop(std::mem::take(
-            &mut *self.activity.lock().unwrap_or_else(PoisonError::into_inner),
-        ));
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+    /// An instruction has ended: lines without an end end now.
+    pub(super) fn finish(&self, stage: usize) {
+        let mut speakers = self.speakers();
+        let Speakers { by_stage, latest } = &mut *speakers;
+        let Some(speaker) = by_stage.get_mut(&stage) else {
+            return;
+        };
+        drop(std::mem::take(&mut speaker.activity));
+        let instruction = &speaker.instruction;
         for stream in [Stream::Output, Stream::Error] {
-            lines[stream as usize].finish(|bytes| self.write(stream, bytes));
+            speaker.lines[stream as usize].finish(|bytes| {
+                self.introduce(stage, instruction, latest);
+                self.write(stream, bytes);
+            });
         }
+    }
+
+    /// All instructions have ended.
+    pub(super) fn finish_all(&self) {
+        let mut stages: Vec<_> = self.speakers().by_stage.keys().copied().collect();
+        stages.sort_unstable();
+        stages.into_iter().for_each(|stage| self.finish(stage));
+    }
+
+    /// Says whose lines follow, if others were printed last.
+    fn introduce(
+        &self,
+        stage: usize,
+        (number, text): &(usize, String),
+        latest: &mut Option<usize>,
+    ) {
+        if *latest != Some(stage) {
+            *latest = Some(stage);
+            self.terminal.info(format_args!("{number:3}> {text}"));
+        }
+    }
+
+    fn speakers(&self) -> MutexGuard<'_, Speakers> {
+        self.speakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// With `-q`, the image's id is all that is printed on standard output, unless that is taken.
@@ -99,8 +156,9 @@ impl<'t> RunOutput<'t> {
         if silent {
             return;
         }
-        // The live area is drawn from the beginning of a line on.
-        let ended = bytes.ends_with(b"\n") || !self.terminal.has_live_area();
+        // The live area is drawn from the beginning of a line on, and other commands begin their lines there.
+        let in_parts = !self.may_mix && !self.terminal.has_live_area();
+        let ended = in_parts || bytes.ends_with(b"\n");
         let bytes = &[bytes, if ended { b"" } else { b"\n" }].concat()[..];
         // A reader that went away does not stop a build.
         let _ = self.terminal.above_live_area(|| {
@@ -111,5 +169,15 @@ impl<'t> RunOutput<'t> {
                 output.write_all(bytes).and_then(|()| output.flush())
             }
         });
+    }
+}
+
+impl Speaker {
+    /// Shows that its instruction goes on.
+    fn show(&mut self, terminal: &Terminal) {
+        if self.is_executed {
+            let label = format!("step {}", self.instruction.0);
+            self.activity = Activity::start(terminal, label);
+        }
     }
 }

@@ -288,7 +288,7 @@ fn what_is_not_there_yet_says_so() {
     let rows: &[(&[&str], &str)] = &[
         (&["login", "--tls", "x"], "ch-image login"),
         (&["cache", "--repair"], "--repair"),
-        (&["build", "--target", "x", "."], "--target"),
+        (&["build", "--secret", "id=x", "."], "--secret"),
         (&["build", "--pull", "."], "--pull"),
         (&["--profile", "list"], "--profile"),
     ];
