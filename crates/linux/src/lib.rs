@@ -18,6 +18,7 @@ pub mod network;
 pub mod nss;
 pub mod overlay;
 pub mod process;
+pub mod program;
 pub mod reexec;
 pub mod seccomp;
 pub mod signal;
