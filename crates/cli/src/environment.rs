@@ -70,9 +70,9 @@ pub(crate) const ALL_PROXY: [&str; 2] = ["all_proxy", "ALL_PROXY"];
 pub(crate) const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
 /// `1`, `yes` or `true`: no network, as with `--offline`.
 pub(crate) const CH_IMAGE_OFFLINE: &str = "CH_IMAGE_OFFLINE";
-/// Mirrors of registries; not yet supported.
+/// Mirrors of registries: `HOST=MIRROR[/PATH][,...]`.
 pub(crate) const CH_IMAGE_REGISTRY_MIRRORS: &str = "CH_IMAGE_REGISTRY_MIRRORS";
-/// File with mirrors of registries, as Podman has it; not yet supported.
+/// File with mirrors of registries, as Podman has it; no other one is read then.
 pub(crate) const CONTAINERS_REGISTRIES_CONF: &str = "CONTAINERS_REGISTRIES_CONF";
 /// For tests: how layers are put together. `overlay` is the only way there is yet.
 pub(crate) const CH_IMAGE_ENGINE: &str = "CH_IMAGE_ENGINE";

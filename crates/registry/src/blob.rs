@@ -5,6 +5,8 @@
 //! size and digest are right, so a reader that saw the end has seen the right blob.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ch_oci::{Descriptor, Digest, Hasher, RemoteReference};
 use ureq::BodyReader;
@@ -60,10 +62,30 @@ impl BlobError {
     }
 }
 
+/// Where a blob is.
+pub(crate) struct Origin {
+    pub(crate) reference: RemoteReference,
+    /// It is not the registry itself.
+    pub(crate) is_doubtful: bool,
+}
+
+/// Whether a blob that was not right may be right when the registry itself is asked for all of it: it came from a
+/// mirror, or in pieces.
+#[derive(Clone, Debug)]
+pub struct Doubt(Arc<AtomicBool>);
+
+impl Doubt {
+    /// Whether it is worth a try.
+    pub fn is_justified(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A reader of one blob.
 pub struct Blob {
     client: Client,
     reference: RemoteReference,
+    doubt: Doubt,
     descriptor: Descriptor,
     body: BodyReader<'static>,
     entity_tag: Option<String>,
@@ -88,9 +110,13 @@ enum State {
 impl Blob {
     pub(crate) fn open(
         client: Client,
-        reference: RemoteReference,
+        origin: Origin,
         descriptor: Descriptor,
     ) -> Result<Self, FetchError> {
+        let Origin {
+            reference,
+            is_doubtful,
+        } = origin;
         let answer = request(&client, &reference, &descriptor, None)?;
         let entity_tag = answer.header(header::ETAG);
         let entity_tag = entity_tag
@@ -106,6 +132,7 @@ impl Blob {
         Ok(Self {
             client,
             reference,
+            doubt: Doubt(Arc::new(AtomicBool::new(is_doubtful))),
             descriptor,
             body,
             entity_tag,
@@ -119,6 +146,11 @@ impl Blob {
     /// What was promised.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    /// Says, also when the blob has been read, whether the registry may have another one.
+    pub fn doubt(&self) -> Doubt {
+        self.doubt.clone()
     }
 
     /// Bytes received so far.
@@ -160,6 +192,7 @@ impl Blob {
             return Err(self.truncated("registry has fewer bytes now"));
         }
         self.body = answer.response.into_body().into_reader();
+        self.doubt.0.store(true, Ordering::Relaxed);
         // From the start again: what has been handed out is not handed out twice. Should it differ from
         // what comes now, the digest of the whole does not fit.
         self.skip = if partial { 0 } else { self.received };

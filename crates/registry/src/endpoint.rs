@@ -53,7 +53,8 @@ pub(crate) fn candidates(reference: &RemoteReference, options: &Options) -> Vec<
         port,
     };
     let mut candidates = vec![endpoint(true, reference.port())];
-    if is_loopback(reference.host()) || !options.verify_tls || options.plain_http {
+    let verified = options.verifies(reference.host(), reference.port());
+    if is_loopback(reference.host()) || !verified || options.plain_http {
         candidates.push(endpoint(false, reference.explicit_port().unwrap_or(80)));
     }
     candidates

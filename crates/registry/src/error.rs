@@ -25,6 +25,14 @@ pub enum FetchError {
         /// Host and repository.
         repository: String,
     },
+    /// The configuration says so.
+    #[error("registry blocked by {}: {host}", path.display())]
+    Blocked {
+        /// The file that says it.
+        path: std::path::PathBuf,
+        /// The registry.
+        host: String,
+    },
     /// The name does not resolve, or nobody answers.
     #[error("can't reach {host}")]
     Unreachable {

@@ -17,6 +17,7 @@ mod endpoint;
 mod error;
 mod http;
 mod login;
+mod mirror;
 mod notice;
 mod options;
 mod proxy;
@@ -26,11 +27,14 @@ mod token;
 mod trust;
 mod upload;
 
-pub use blob::{Blob, BlobError};
+pub use blob::{Blob, BlobError, Doubt};
 pub use client::{Client, Fetched};
-pub use credentials::{Credentials, Prompt, PromptError, Source};
+pub use credentials::{
+    Credentials, HelperAnswer, HelperCall, HelperError, Prompt, PromptError, RunHelper, Source,
+};
 pub use error::{FetchError, Received, RegistrySays};
-pub use notice::Notice;
+pub use mirror::{MirrorError, Mirrors};
+pub use notice::{Importance, Notice};
 pub use options::{Authentication, Options, Retries, Trust};
 pub use proxy::{DirectHosts, Proxies, Proxy, ProxyError};
 pub use secret::Secret;

@@ -1,6 +1,7 @@
 //! What a user should know while requests go on, although nothing has failed.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Something worth a line in the log.
@@ -23,6 +24,30 @@ pub enum Notice {
         /// What is wrong with which source.
         text: String,
     },
+    /// Warning: a file with mirrors is not used.
+    Mirrors {
+        /// What is wrong with which file.
+        text: String,
+    },
+    /// Note: a mirror answered instead of the registry. Once per mirror.
+    Mirror {
+        /// Host, port and repository.
+        mirror: String,
+        /// Those of the reference.
+        repository: String,
+    },
+    /// Note: a mirror did not help.
+    MirrorFailed {
+        /// Host, port and repository.
+        mirror: String,
+        /// What it did instead.
+        cause: String,
+    },
+    /// Note: a file with credentials can be read or changed by other users.
+    OpenToOthers {
+        /// The file.
+        path: PathBuf,
+    },
     /// Note: the machine has no certificate authorities, the built-in ones are used.
     BuiltInRoots,
     /// Information: a request failed in a way that may pass.
@@ -38,10 +63,31 @@ pub enum Notice {
     },
 }
 
+/// How much a [`Notice`] matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Importance {
+    /// Something may be wrong.
+    Warning,
+    /// What everybody is told.
+    Information,
+    /// For those who want to know more.
+    Note,
+}
+
 impl Notice {
-    /// Whether this is a warning; otherwise it is information.
-    pub fn is_warning(&self) -> bool {
-        !matches!(self, Self::BuiltInRoots | Self::Retry { .. })
+    /// How much it matters.
+    pub fn importance(&self) -> Importance {
+        match self {
+            Self::Mirror { .. }
+            | Self::MirrorFailed { .. }
+            | Self::OpenToOthers { .. }
+            | Self::BuiltInRoots => Importance::Note,
+            Self::Retry { .. } => Importance::Information,
+            Self::CredentialsRefused { .. }
+            | Self::NotVerified { .. }
+            | Self::Mirrors { .. }
+            | Self::CredentialSource { .. } => Importance::Warning,
+        }
     }
 }
 
@@ -55,7 +101,16 @@ impl fmt::Display for Notice {
                 )
             }
             Self::NotVerified { host } => write!(f, "certificate of {host} is not verified"),
-            Self::CredentialSource { text } => f.write_str(text),
+            Self::CredentialSource { text } | Self::Mirrors { text } => f.write_str(text),
+            Self::Mirror { mirror, repository } => {
+                write!(f, "using mirror {mirror} of {repository}")
+            }
+            Self::MirrorFailed { mirror, cause } => {
+                write!(f, "mirror {mirror}: {cause}; trying the next place")
+            }
+            Self::OpenToOthers { path } => {
+                write!(f, "other users have access to {}", path.display())
+            }
             Self::BuiltInRoots => {
                 f.write_str("no certificate authorities on this machine, using built-in ones")
             }

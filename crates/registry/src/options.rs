@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Notice, Prompt, Proxies, Source};
+use crate::{Mirrors, Notice, Prompt, Proxies, RunHelper, Source};
 
 /// When credentials are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -55,6 +55,8 @@ pub struct Options {
     pub authentication: Authentication,
     /// Where credentials come from, best first; the prompt is always last.
     pub sources: Vec<Source>,
+    /// Runs credential helpers; without it, they have nothing.
+    pub run_helper: Option<RunHelper>,
     /// Asks a person; without it, nobody is asked.
     pub prompt: Option<Prompt>,
     /// Ask at every need: what was typed is not remembered.
@@ -68,6 +70,8 @@ pub struct Options {
     pub verify_tls: bool,
     /// Allow plain HTTP, with credentials, to any host.
     pub plain_http: bool,
+    /// Where else images may be read, and which registries are not asked.
+    pub mirrors: Mirrors,
     /// Who stands between us and hosts.
     pub proxies: Proxies,
     /// Make no request: each is an error that names its address.
@@ -80,6 +84,13 @@ pub struct Options {
     pub notify: Arc<dyn Fn(Notice) + Send + Sync>,
 }
 
+impl Options {
+    /// Whether the certificate of a host is checked.
+    pub(crate) fn verifies(&self, host: &str, port: u16) -> bool {
+        self.verify_tls && !self.mirrors.are_insecure_at(host, port)
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -90,12 +101,14 @@ impl Default for Options {
             ),
             authentication: Authentication::default(),
             sources: Vec::new(),
+            run_helper: None,
             prompt: None,
             password_many: false,
             trust: Trust::default(),
             certificate_directories: Vec::new(),
             verify_tls: true,
             plain_http: false,
+            mirrors: Mirrors::default(),
             proxies: Proxies::default(),
             offline: false,
             retries: Retries::default(),

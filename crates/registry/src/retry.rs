@@ -54,7 +54,7 @@ impl<'o> Attempts<'o> {
 }
 
 /// The text of a system error without its number, which tells a user nothing.
-fn without_number(mut text: String) -> String {
+pub(crate) fn without_number(mut text: String) -> String {
     if let Some(at) = text.rfind(" (os error ").filter(|_| text.ends_with(')')) {
         text.truncate(at);
     }

@@ -18,14 +18,7 @@ enum Value {
 use Value::{No, Optional, Required};
 
 /// Common options.
-const COMMON: &[(&str, Value)] = &[
-    ("always-download", No),
-    ("debug", No),
-    ("profile", No),
-    ("registry-mirror", Required),
-    ("retry", Required),
-    ("retry-delay", Required),
-];
+const COMMON: &[(&str, Value)] = &[("debug", No), ("profile", No)];
 
 /// Options of one sub-command each.
 const OWN: &[(&str, &[(&str, Value)])] = &[
@@ -89,7 +82,6 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
     ),
     ("export", &[("ownership", Required), ("squash-all", No)]),
     ("import", &[("format", Required)]),
-    ("pull", &[("jobs", Required)]),
     ("push", &[("all-platforms", No), ("squash-all", No)]),
 ];
 

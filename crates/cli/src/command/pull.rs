@@ -16,14 +16,18 @@ use super::{Context, Done, platform, transfer};
 use crate::failure::{Failure, advised};
 use crate::terminal::{Terminal, Transfers};
 
-/// Layers that are fetched at once.
-const JOBS: usize = 6;
+/// Layers that are fetched at once, if nothing else is said.
+const JOBS: u8 = 6;
 
 /// Arguments of `pull`.
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
     #[command(flatten)]
     format: FormatArgs,
+
+    /// Downloads at a time
+    #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u8).range(1..=32))]
+    jobs: u8,
 
     /// Unpack only the first N layers
     #[arg(long, value_name = "N")]
@@ -94,9 +98,11 @@ pub(super) fn run(arguments: &PullArgs, context: &Context) -> Done {
         return Err(Failure::not_yet("pull --json into a directory"));
     }
     let mode = context.common.cache_mode(&context.environment)?;
+    let usual = Puller::new(context)?;
     let puller = Puller {
-        always_download: mode == CacheMode::Disabled,
-        ..Puller::new(context)?
+        always_download: usual.always_download || mode == CacheMode::Disabled,
+        jobs: arguments.jobs.into(),
+        ..usual
     };
     let storage = context.storage()?;
     let last_layer = arguments.last_layer;
@@ -130,6 +136,8 @@ pub(super) struct Puller<'c> {
     unfinished: Unfinished,
     /// What is in the storage directory is not used.
     always_download: bool,
+    /// Layers that are fetched at once.
+    jobs: usize,
     ledger: Ledger,
     terminal: &'c Terminal,
 }
@@ -144,7 +152,8 @@ impl<'c> Puller<'c> {
             wanted: platform::wanted(context.arch().as_deref(), terminal)?,
             host: platform::host(terminal),
             unfinished: context.interrupt.unfinished().clone(),
-            always_download: false,
+            always_download: context.common.registry.always_download,
+            jobs: JOBS.into(),
             ledger: Ledger::new(),
             terminal,
         })
@@ -187,7 +196,7 @@ impl<'c> Puller<'c> {
             host: self.host.clone(),
             last_layer,
             always_download: self.always_download,
-            jobs: JOBS,
+            jobs: self.jobs,
             unpack: ch_layer::Options::default(),
             unfinished: self.unfinished.clone(),
         }

@@ -7,6 +7,9 @@ use clap::{Arg, Command, Error};
 
 use super::command_line::Answer;
 
+/// The option whose value may have decimals.
+const DECIMAL: &str = "--retry-delay";
+
 /// Sub-commands of other programs and of the shell, with ours that do the same.
 const HABITS: &[(&str, &str)] = &[("ls", "list"), ("rm", "delete")];
 
@@ -101,10 +104,9 @@ fn text(error: &Error, command: &Command) -> String {
             )
         }
         ErrorKind::ValueValidation => {
-            format!(
-                "argument {}: invalid int value: '{value}'",
-                spelled(&invalid, command)
-            )
+            let name = spelled(&invalid, command);
+            let kind = if name == DECIMAL { "float" } else { "int" };
+            format!("argument {name}: invalid {kind} value: '{value}'")
         }
         ErrorKind::TooManyValues | ErrorKind::WrongNumberOfValues => {
             format!(

@@ -8,6 +8,7 @@
 mod build;
 mod collection;
 mod completion;
+mod credentials;
 mod doctor;
 mod documents;
 mod export;
@@ -16,6 +17,7 @@ mod kills;
 mod limits;
 mod list_details;
 mod main_job;
+mod mirrors;
 mod pull;
 mod pull_directory;
 mod push;

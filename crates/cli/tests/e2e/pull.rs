@@ -112,8 +112,10 @@ fn pulling_without_cache_downloads_everything_again() {
     env.image(["pull", "small:1"]).success();
     let pulled = listing(&env.storage().join("layers"));
     let downloads = "config: downloading\nlayer 1/1: ";
-    let again = env.image(["pull", "--no-cache", "small:1"]).success();
-    again.complains(downloads);
+    for option in ["--no-cache", "--always-download"] {
+        let again = env.image(["pull", option, "--jobs=1", "small:1"]).success();
+        again.complains(downloads);
+    }
     env.set("CH_IMAGE_CACHE", "disabled");
     let again = env.image(["pull", "small:1"]).success();
     again.complains(downloads);

@@ -80,6 +80,21 @@ impl RemoteReference {
         }
     }
 
+    /// The same tag and digest, of another repository.
+    pub fn moved(&self, host: &str, port: Option<u16>, repository: &str) -> Self {
+        let host = if is_docker_hub(host) {
+            DOCKER_HUB
+        } else {
+            host
+        };
+        Self {
+            host: host.to_owned(),
+            port,
+            repository: repository.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The registry's host, IPv6 in brackets.
     pub fn host(&self) -> &str {
         &self.host

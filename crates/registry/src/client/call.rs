@@ -108,6 +108,7 @@ impl Client {
         reference: &RemoteReference,
         call: &Call<'_>,
     ) -> Result<Answer, FetchError> {
+        self.check_allowed(reference)?;
         let login = self.login(reference, call.access);
         let mut answered = 0;
         loop {
@@ -182,7 +183,7 @@ impl Client {
     }
 
     fn warn_if_unverified(&self, endpoint: &Endpoint) {
-        let unverified = endpoint.tls && !self.options().verify_tls;
+        let unverified = endpoint.tls && !self.options().verifies(&endpoint.host, endpoint.port);
         if unverified && lock(&self.0.unverified).insert(endpoint.host.clone()) {
             (self.options().notify)(Notice::NotVerified {
                 host: endpoint.host.clone(),

@@ -1,6 +1,7 @@
 //! The client: manifests, configs and blobs of images, by reference.
 
 mod call;
+mod somewhere;
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ch_oci::{Descriptor, Digest, Document, RemoteReference, media_type};
 use ureq::http::header;
 
-use crate::blob::Blob;
+use crate::blob::{Blob, Origin};
 use crate::credentials::Vault;
 use crate::endpoint::Endpoint;
 use crate::error::Received;
@@ -18,6 +19,7 @@ use crate::login::Login;
 use crate::retry::Attempts;
 use crate::{FetchError, Options};
 pub(crate) use call::{Access, Address, Call, retry_after, unexpected};
+use somewhere::Seen;
 
 /// Largest manifest or index.
 const MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
@@ -41,6 +43,7 @@ struct Shared {
     endpoints: Mutex<HashMap<(String, Option<u16>), Endpoint>>,
     logins: Mutex<HashMap<(String, u16, String, Access), Arc<Login>>>,
     unverified: Mutex<HashSet<String>>,
+    mirrors: Seen,
 }
 
 /// A manifest or index with the bytes its digest is over.
@@ -54,6 +57,8 @@ pub struct Fetched {
     pub media_type: String,
     /// What it says.
     pub document: Document,
+    /// The mirror that it came from: host, port and repository.
+    pub mirror: Option<String>,
 }
 
 impl Client {
@@ -67,6 +72,7 @@ impl Client {
             endpoints: Mutex::default(),
             logins: Mutex::default(),
             unverified: Mutex::default(),
+            mirrors: Seen::default(),
         }))
     }
 
@@ -128,7 +134,27 @@ impl Client {
         reference: &RemoteReference,
         descriptor: &Descriptor,
     ) -> Result<Blob, FetchError> {
-        Blob::open(self.clone(), reference.clone(), descriptor.clone())
+        let (blob, _) = self.somewhere(reference, |place| {
+            let origin = Origin {
+                reference: place.clone(),
+                is_doubtful: *place != self.itself(reference),
+            };
+            Blob::open(self.clone(), origin, descriptor.clone())
+        })?;
+        Ok(blob)
+    }
+
+    /// The same from the registry itself, for whoever was given something else.
+    pub fn blob_of_registry(
+        &self,
+        reference: &RemoteReference,
+        descriptor: &Descriptor,
+    ) -> Result<Blob, FetchError> {
+        let origin = Origin {
+            reference: self.itself(reference),
+            is_doubtful: false,
+        };
+        Blob::open(self.clone(), origin, descriptor.clone())
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -136,6 +162,18 @@ impl Client {
     }
 
     fn manifest_called(
+        &self,
+        reference: &RemoteReference,
+        name: &str,
+        digest: Option<&Digest>,
+    ) -> Result<Fetched, FetchError> {
+        let (fetched, mirror) =
+            self.somewhere(reference, |place| self.manifest_at(place, name, digest))?;
+        Ok(Fetched { mirror, ..fetched })
+    }
+
+    /// The same at one place.
+    fn manifest_at(
         &self,
         reference: &RemoteReference,
         name: &str,
@@ -236,5 +274,6 @@ fn understood(
         digest,
         media_type,
         document,
+        mirror: None,
     })
 }

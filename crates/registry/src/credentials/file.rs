@@ -2,80 +2,90 @@
 
 use base64::Engine as _;
 use ch_oci::RemoteReference;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Credentials;
 use crate::secret::Secret;
 
 const DOCKER_HUB: &str = "registry-1.docker.io";
 
-/// Why a file that exists gave no credentials.
-#[derive(Debug)]
-pub(super) enum Problem {
-    /// Line of the syntax error. The parser's text is not shown: it may quote a secret.
-    Syntax { line: usize },
-    /// A helper program would have to be asked.
-    Helper { name: String },
-}
+/// The server that Docker asks a store about for Docker Hub.
+const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";
 
-impl Problem {
-    /// The warning about the file or variable `name`.
-    pub(super) fn describe(&self, name: &str) -> String {
-        match self {
-            Self::Syntax { line } => format!("can't parse {name}:{line}: not valid JSON"),
-            Self::Helper { name: helper } => {
-                format!(
-                    "not yet supported: credential helper {} ({name})",
-                    ch_oci::shown(helper)
-                )
-            }
-        }
-    }
-}
-
-/// Finds credentials for `reference` in `json`; `flat` files have no `auths` around the entries.
-pub(super) fn look_up(
-    json: &str,
+/// A file with credentials, understood as far as it is JSON.
+pub(super) struct Document {
+    tree: Value,
+    /// There is no `auths` around the entries.
     flat: bool,
-    reference: &RemoteReference,
-) -> Result<Option<Credentials>, Problem> {
-    let tree: Value =
-        serde_json::from_str(json).map_err(|error| Problem::Syntax { line: error.line() })?;
-    let auths = if flat { Some(&tree) } else { tree.get("auths") };
-    if let Some(name) = tree
-        .get("credHelpers")
-        .and_then(|helpers| helper(helpers, reference))
-    {
-        return Err(Problem::Helper { name });
+}
+
+/// Where a file says that credentials are.
+pub(super) enum Place {
+    /// In the file itself.
+    Entry(Credentials),
+    /// With a helper, under the name of a server.
+    Helper {
+        /// Name of the helper as written.
+        name: String,
+        /// What the helper is asked about.
+        server: String,
+    },
+}
+
+impl Document {
+    /// Reads `json`; the error is the line where it is none. The parser's text is not told: it may quote a secret.
+    pub(super) fn parse(json: &str, flat: bool) -> Result<Self, usize> {
+        let tree = serde_json::from_str(json).map_err(|error| error.line())?;
+        Ok(Self { tree, flat })
     }
-    let found = auths
-        .and_then(Value::as_object)
-        .and_then(|auths| best(auths, reference));
-    match (found, tree.get("credsStore").and_then(Value::as_str)) {
-        (None, Some(name)) if !name.is_empty() => Err(Problem::Helper {
+
+    /// Where credentials for `reference` may be, best first.
+    pub(super) fn places(&self, reference: &RemoteReference) -> Vec<Place> {
+        let auths = if self.flat {
+            Some(&self.tree)
+        } else {
+            self.tree.get("auths")
+        };
+        let helper = best(self.tree.get("credHelpers"), reference, |key, name| {
+            let (name, server) = (name.as_str()?.to_owned(), key.to_owned());
+            Some(Place::Helper { name, server })
+        });
+        let entry = best(auths, reference, |_, entry| {
+            credentials(entry).map(Place::Entry)
+        });
+        let store = self.tree.get("credsStore").and_then(Value::as_str);
+        let store = store.filter(|name| !name.is_empty());
+        let store = store.map(|name| Place::Helper {
             name: name.to_owned(),
-        }),
-        (found, _) => Ok(found),
+            server: server(reference),
+        });
+        helper.into_iter().chain(entry).chain(store).collect()
     }
 }
 
-fn helper(helpers: &Value, reference: &RemoteReference) -> Option<String> {
-    let mut helpers = helpers.as_object()?.iter();
-    let wanted = [reference.host().to_owned(), with_port(reference)];
-    let (_, name) = helpers.find(|(key, _)| wanted.contains(&normal(key)))?;
-    name.as_str().map(str::to_owned)
+/// The name under which a store of Docker's keeps what is for `reference`.
+pub(super) fn server(reference: &RemoteReference) -> String {
+    match (reference.host(), reference.explicit_port()) {
+        (DOCKER_HUB, None | Some(443)) => DOCKER_HUB_SERVER.to_owned(),
+        (host, None | Some(443)) => host.to_owned(),
+        (host, Some(port)) => format!("{host}:{port}"),
+    }
 }
 
-/// The entry with the longest key that is the registry or leads to the repository.
-fn best(auths: &Map<String, Value>, reference: &RemoteReference) -> Option<Credentials> {
-    let entries = auths.iter().filter_map(|(key, entry)| {
-        let key = normal(key);
-        applies(&key, reference).then_some(())?;
-        Some((key.len(), credentials(entry)?))
+/// The entry with the longest key that is the registry or leads to the repository, of those that `understood` takes.
+fn best<T>(
+    entries: Option<&Value>,
+    reference: &RemoteReference,
+    understood: impl Fn(&str, &Value) -> Option<T>,
+) -> Option<T> {
+    let entries = entries?.as_object()?.iter().filter_map(|(key, entry)| {
+        let normal = normal(key);
+        applies(&normal, reference).then_some(())?;
+        Some((normal.len(), understood(key, entry)?))
     });
     entries
         .max_by_key(|(length, _)| *length)
-        .map(|(_, credentials)| credentials)
+        .map(|(_, understood)| understood)
 }
 
 fn applies(key: &str, reference: &RemoteReference) -> bool {
@@ -136,9 +146,5 @@ fn credentials(entry: &Value) -> Option<Credentials> {
         }
         None => (text("username")?.to_owned(), Secret::new(text("password")?)),
     };
-    match (username.as_str(), password.is_empty()) {
-        (_, true) => None,
-        ("<token>", _) => Some(Credentials::Identity(password)),
-        _ => Some(Credentials::Password { username, password }),
-    }
+    Credentials::of_entry(username, password)
 }

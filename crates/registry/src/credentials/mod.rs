@@ -1,16 +1,25 @@
 //! Credentials: where they come from, and which are for which registry.
 //!
 //! The caller lists the sources, best first; files are read when a registry first asks. What is typed
-//! comes after what was given and before what is configured, and is kept for the process only.
+//! comes after what was given and before what is configured, and is kept for the process only. Each file is read once,
+//! and each helper is asked once about a server.
 
 mod file;
+mod helper;
+
+pub use helper::{HelperAnswer, HelperCall, HelperError, RunHelper};
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ch_oci::RemoteReference;
 
+use file::{Document, Place};
+use helper::Helper;
+
+use crate::retry::without_number;
 use crate::secret::Secret;
 use crate::{Notice, Options};
 
@@ -28,6 +37,17 @@ pub enum Credentials {
     Identity(Secret),
     /// A token that is sent as it is (`registrytoken`).
     Bearer(Secret),
+}
+
+impl Credentials {
+    /// Those of a stored name and secret; without a secret there are none.
+    fn of_entry(username: String, password: Secret) -> Option<Self> {
+        match (username.as_str(), password.is_empty()) {
+            (_, true) => None,
+            ("<token>", _) => Some(Self::Identity(password)),
+            _ => Some(Self::Password { username, password }),
+        }
+    }
 }
 
 /// A place where credentials may be.
@@ -89,6 +109,10 @@ pub(crate) struct Found {
 #[derive(Default)]
 pub(crate) struct Vault {
     typed: Mutex<HashMap<String, Credentials>>,
+    /// Files that were read, by how messages call them; `None` gives nothing.
+    documents: Mutex<HashMap<String, Option<Arc<Document>>>>,
+    /// What helpers said of servers.
+    helped: Mutex<HashMap<(Helper, String), Option<Credentials>>>,
     one_prompt_at_a_time: Mutex<()>,
 }
 
@@ -105,7 +129,7 @@ impl Vault {
                 options
                     .sources
                     .iter()
-                    .find_map(|source| configured(options, source, reference))
+                    .find_map(|source| self.configured(options, source, reference))
             })
     }
 
@@ -115,18 +139,14 @@ impl Vault {
         options: &Options,
         reference: &RemoteReference,
     ) -> Result<Found, PromptError> {
-        let _one = self
-            .one_prompt_at_a_time
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _one = lock(&self.one_prompt_at_a_time);
         if let Some(found) = self.typed(options, reference) {
             return Ok(found);
         }
         let prompt = options.prompt.as_ref().ok_or(PromptError::NoTerminal)?;
         let credentials = prompt(reference.host())?;
         if !options.password_many {
-            let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
-            typed.insert(registry(reference), credentials.clone());
+            lock(&self.typed).insert(registry(reference), credentials.clone());
         }
         Ok(Found {
             credentials,
@@ -137,22 +157,94 @@ impl Vault {
 
     /// What was typed was wrong.
     pub(crate) fn forget(&self, reference: &RemoteReference) {
-        let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
-        typed.remove(&registry(reference));
+        lock(&self.typed).remove(&registry(reference));
+    }
+
+    /// What a file or variable has for `reference`, or the helpers that it names.
+    fn configured(
+        &self,
+        options: &Options,
+        source: &Source,
+        reference: &RemoteReference,
+    ) -> Option<Found> {
+        let name = match source {
+            Source::Given { .. } => return None,
+            Source::Text { name, .. } => name.clone(),
+            Source::File(path) => path.display().to_string(),
+        };
+        let document = lock(&self.documents)
+            .entry(name.clone())
+            .or_insert_with(|| document(options, source, &name).map(Arc::new))
+            .clone()?;
+        let places = document.places(reference).into_iter();
+        let mut found = places.filter_map(|place| match place {
+            Place::Entry(credentials) => Some((credentials, name.clone())),
+            Place::Helper {
+                name: helper,
+                server,
+            } => {
+                let credentials = self.helped(options, &helper, &server, &name)?;
+                Some((credentials, format!("credential helper {helper} ({name})")))
+            }
+        });
+        found.next().map(|(credentials, source)| Found {
+            credentials,
+            source,
+            typed: false,
+        })
+    }
+
+    /// What the helper `name`, which `file` names, has for `server`. One that fails has nothing, and is told of.
+    fn helped(
+        &self,
+        options: &Options,
+        name: &str,
+        server: &str,
+        file: &str,
+    ) -> Option<Credentials> {
+        let run = options.run_helper.as_ref()?;
+        let asked = Helper::new(name).and_then(|helper| {
+            let key = (helper, server.to_owned());
+            let mut helped = lock(&self.helped);
+            match helped.get(&key) {
+                Some(known) if !options.password_many => Ok(known.clone()),
+                _ => {
+                    let answer = key.0.get(run, server);
+                    let known = answer.as_ref().ok().cloned().flatten();
+                    helped.insert(key, known);
+                    answer
+                }
+            }
+        });
+        asked.unwrap_or_else(|error| {
+            let text = match std::error::Error::source(&error) {
+                Some(cause) => {
+                    let cause = without_number(cause.to_string());
+                    format!("{file}: {error}: {cause}")
+                }
+                None => format!("{file}: {error}"),
+            };
+            (options.notify)(Notice::CredentialSource { text });
+            None
+        })
     }
 
     fn typed(&self, options: &Options, reference: &RemoteReference) -> Option<Found> {
         if options.password_many {
             return None;
         }
-        let typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
-        let credentials = typed.get(&registry(reference))?.clone();
+        let credentials = lock(&self.typed).get(&registry(reference))?.clone();
         Some(Found {
             credentials,
             source: "the prompt".to_owned(),
             typed: true,
         })
     }
+}
+
+/// A thread that panics takes the whole program with it, so nothing half done is ever seen.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn registry(reference: &RemoteReference) -> String {
@@ -177,35 +269,39 @@ fn given(options: &Options, source: &Source) -> Option<Found> {
     })
 }
 
-fn configured(options: &Options, source: &Source, reference: &RemoteReference) -> Option<Found> {
-    let (name, text, flat) = match source {
+/// Reads a file or variable called `name`, and tells what is wrong with it.
+fn document(options: &Options, source: &Source, name: &str) -> Option<Document> {
+    let tell = |text| (options.notify)(Notice::CredentialSource { text });
+    let (text, flat) = match source {
         Source::Given { .. } => return None,
-        Source::Text { name, json } => (name.clone(), json.clone(), false),
-        Source::File(path) => {
-            let name = path.display().to_string();
-            let flat = path.file_name().is_some_and(|name| name == ".dockercfg");
-            match std::fs::read_to_string(path) {
-                Ok(text) => (name, Secret::new(text), flat),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-                Err(error) => {
-                    let text = format!("can't read {name}: {error}");
-                    (options.notify)(Notice::CredentialSource { text });
-                    return None;
-                }
+        Source::Text { json, .. } => (json.clone(), false),
+        Source::File(path) => match std::fs::read_to_string(path) {
+            Ok(text) => {
+                note_if_open_to_others(options, path);
+                let flat = path.file_name().is_some_and(|name| name == ".dockercfg");
+                (Secret::new(text), flat)
             }
-        }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                let reason = without_number(error.to_string());
+                tell(format!("can't read {name}: {reason}"));
+                return None;
+            }
+        },
     };
-    match file::look_up(text.expose(), flat, reference) {
-        Ok(found) => found.map(|credentials| Found {
-            credentials,
-            source: name.clone(),
-            typed: false,
-        }),
-        Err(problem) => {
-            let text = problem.describe(&name);
-            (options.notify)(Notice::CredentialSource { text });
-            None
-        }
+    let parsed = Document::parse(text.expose(), flat);
+    parsed
+        .map_err(|line| tell(format!("can't parse {name}:{line}: not valid JSON")))
+        .ok()
+}
+
+fn note_if_open_to_others(options: &Options, path: &Path) {
+    let open = path
+        .metadata()
+        .is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
+    if open {
+        let path = path.to_owned();
+        (options.notify)(Notice::OpenToOthers { path });
     }
 }
 

@@ -82,7 +82,7 @@ fn origin(url: &Uri) -> (Option<&str>, Option<String>, u16) {
     (url.scheme_str(), host, port(url))
 }
 
-fn port(url: &Uri) -> u16 {
+pub(super) fn port(url: &Uri) -> u16 {
     let default = if url.scheme_str() == Some("https") {
         443
     } else {

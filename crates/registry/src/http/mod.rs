@@ -14,8 +14,8 @@ use ureq::{Agent, Body};
 
 use crate::endpoint::is_loopback;
 use crate::{FetchError, Options, Proxy, trust};
-use address::host_and_port;
 pub(crate) use address::{address, follow, is_same_origin, without_query};
+use address::{host_and_port, port};
 use request::send;
 pub(crate) use request::{Method, Payload, Request};
 
@@ -133,7 +133,7 @@ impl Http {
             return Ok(agent.clone());
         }
         let proxy = proxy.map(Proxy::inner).transpose()?;
-        let tls = tls.then(|| self.tls(host)).transpose()?;
+        let tls = tls.then(|| self.tls(url, host)).transpose()?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -155,18 +155,23 @@ impl Http {
         Ok(agent)
     }
 
-    fn tls(&self, host: &str) -> Result<TlsConfig, FetchError> {
+    fn tls(&self, url: &Uri, host: &str) -> Result<TlsConfig, FetchError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let own = trust::client_certificate(&self.options, host, &provider)?;
         let builder = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
         let builder = builder.client_cert(own);
-        Ok(if self.options.verify_tls {
-            builder
-                .root_certs(trust::roots(&self.options, host)?)
-                .build()
-        } else {
-            builder.disable_verification(true).build()
-        })
+        Ok(
+            if self
+                .options
+                .verifies(url.host().unwrap_or_default(), port(url))
+            {
+                builder
+                    .root_certs(trust::roots(&self.options, host)?)
+                    .build()
+            } else {
+                builder.disable_verification(true).build()
+            },
+        )
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod fixture;
 mod login;
+mod mirrors;
 mod proxy;
 mod push;
 mod real;

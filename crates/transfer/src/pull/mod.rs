@@ -137,6 +137,8 @@ struct Found {
     manifest: Box<Manifest>,
     descriptor: Descriptor,
     index: Option<Descriptor>,
+    /// The mirror that answered.
+    mirror: Option<String>,
 }
 
 impl<'a> Pull<'a> {
@@ -234,6 +236,7 @@ impl<'a> Pull<'a> {
     fn manifest(&self) -> Result<Found, PullError> {
         (self.tell)(Event::Index);
         let mut fetched = self.client.manifest(&self.remote)?;
+        let mirror = fetched.mirror.take();
         let mut index = None;
         let mut existing = false;
         for _ in 0..=DEEPEST_INDEX {
@@ -246,6 +249,7 @@ impl<'a> Pull<'a> {
                         manifest,
                         descriptor,
                         index,
+                        mirror,
                     });
                 }
                 Document::Index(found) => found.select(&self.options.wanted)?.clone(),
@@ -270,6 +274,7 @@ impl<'a> Pull<'a> {
                 digest,
                 media_type,
                 document,
+                mirror: None,
             },
             true,
         ))
@@ -360,7 +365,7 @@ impl<'a> Pull<'a> {
             manifest: Some(found.descriptor.clone()),
             index: found.index.clone(),
             source: Some(self.remote.to_string()),
-            mirror: None,
+            mirror: found.mirror.clone(),
             state: None,
             layers,
             created: jiff::Timestamp::now(),

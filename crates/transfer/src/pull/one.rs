@@ -61,7 +61,7 @@ pub(super) fn fetch(
     if let Some(id) = existing(pull, layer)? {
         return Ok(Fetched::Existing(id));
     }
-    let draft = pull.storage.draft()?;
+    let mut draft = pull.storage.draft()?;
     let stored = if pull.options.always_download {
         None
     } else {
@@ -73,7 +73,18 @@ pub(super) fn fetch(
             let input = Stopping { input: file, stop };
             unpack(pull.place(), &layer.label, &draft, input)?
         }
-        None => download(pull, layer, &draft, stop)?,
+        None => {
+            let blob = opened(layer, pull.client.blob(&pull.remote, &layer.blob))?;
+            let doubt = blob.doubt();
+            match download(pull, layer, &draft, blob, stop) {
+                Err(PullError::Download(_)) if doubt.is_justified() => {
+                    draft = pull.storage.draft()?;
+                    let blob = pull.client.blob_of_registry(&pull.remote, &layer.blob);
+                    download(pull, layer, &draft, opened(layer, blob)?, stop)?
+                }
+                downloaded => downloaded?,
+            }
+        }
     };
     publish_layer(layer, draft, unpacked)
 }
@@ -143,16 +154,14 @@ fn download(
     pull: &Pull<'_>,
     layer: &Planned,
     draft: &Draft,
+    input: Blob,
     stop: &AtomicBool,
 ) -> Result<(Directory, Unpacked), PullError> {
     let total = layer.blob.size;
     tell(pull.tell, &layer.label, LayerEvent::Started { total });
     let mut copy = BufWriter::with_capacity(WRITE, draft.blob()?);
     let input = Tee {
-        input: Stopping {
-            input: open(pull, layer)?,
-            stop,
-        },
+        input: Stopping { input, stop },
         copy: &mut copy,
         progress: Progress {
             tell: pull.tell,
@@ -168,9 +177,8 @@ fn download(
     Ok(unpacked)
 }
 
-/// Asks for the blob; what is wrong with it is told of the layer.
-fn open(pull: &Pull<'_>, layer: &Planned) -> Result<Blob, PullError> {
-    let opened = pull.client.blob(&pull.remote, &layer.blob);
+/// What is wrong with a blob that was asked for is told of the layer.
+fn opened(layer: &Planned, opened: Result<Blob, FetchError>) -> Result<Blob, PullError> {
     opened.map_err(|error| match error {
         FetchError::Body { what, source } => match source.downcast::<BlobError>() {
             Ok(error) => of_layer(&layer.label, error),

@@ -114,6 +114,30 @@ fn vectors_of_the_command_line() {
 }
 
 #[test]
+fn numbers_of_options_about_registries_are_checked() {
+    let rows: &[(&str, &[&str], Expected)] = &[
+        (
+            "4.8 no attempt at all",
+            &["pull", "--retry=0", "x"],
+            Usage("argument --retry: invalid int value: '0'"),
+        ),
+        (
+            "4.8 not a number of seconds",
+            &["--retry-delay", "1m", "pull", "x"],
+            Usage("argument --retry-delay: invalid float value: '1m'"),
+        ),
+        (
+            "4.5 too many at a time",
+            &["pull", "--jobs=33", "x"],
+            Usage("argument --jobs: invalid int value: '33'"),
+        ),
+    ];
+    for (id, words, expected) in rows {
+        check_row(id, words, expected);
+    }
+}
+
+#[test]
 fn usage_errors_keep_the_words_of_argparse() {
     let rows: &[(&str, &[&str], Expected)] = &[
         (

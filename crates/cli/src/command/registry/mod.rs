@@ -1,28 +1,32 @@
 //! Options and variables about registries, and the client that is made of them.
 
+mod helpers;
+mod mirrors;
 mod prompt;
 mod proxies;
 mod sources;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ch_registry::{Authentication, Client, Notice, Options, Trust};
+use ch_registry::{Authentication, Client, Importance, Notice, Options, Retries, Trust};
 use clap::Args;
 
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
-/// Variables that tell of mirrors. Who set one may have no other way to the images.
-const MIRRORS: [&str; 2] = [
-    environment::CH_IMAGE_REGISTRY_MIRRORS,
-    environment::CONTAINERS_REGISTRIES_CONF,
-];
+/// Longer waits are not meant.
+const LONGEST_DELAY: f64 = 3600.0;
 
 /// The common options about registries, of one side of the sub-command.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(crate) struct RegistryArgs {
+    /// Download again what is in the storage directory
+    #[arg(long)]
+    pub(super) always_download: bool,
+
     /// Use credentials whenever a registry asks for them
     #[arg(long, conflicts_with = "no_auth")]
     auth: bool,
@@ -51,6 +55,18 @@ pub(crate) struct RegistryArgs {
     #[arg(long)]
     plain_http: bool,
 
+    /// Read images of HOST at MIRROR first (repeatable)
+    #[arg(long, value_name = "HOST=MIRROR[/PATH]")]
+    registry_mirror: Vec<String>,
+
+    /// How often a request is made at most (default 5)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    retry: Option<u32>,
+
+    /// Seconds before a request is made again, doubled each time (default 0.5)
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    retry_delay: Option<Duration>,
+
     /// Don't verify TLS certificates (dangerous)
     #[arg(long, alias = "insecure", overrides_with = "tls_verify")]
     tls_no_verify: bool,
@@ -75,6 +91,7 @@ impl RegistryArgs {
     pub(super) fn followed_by(self, after: Self) -> Self {
         let decided = after.auth || after.no_auth;
         Self {
+            always_download: self.always_download || after.always_download,
             auth: if decided { after.auth } else { self.auth },
             authfile: after.authfile.or(self.authfile),
             no_auth: if decided { after.no_auth } else { self.no_auth },
@@ -82,6 +99,9 @@ impl RegistryArgs {
             password_many: self.password_many || after.password_many,
             password_stdin: self.password_stdin || after.password_stdin,
             plain_http: self.plain_http || after.plain_http,
+            registry_mirror: [after.registry_mirror, self.registry_mirror].concat(),
+            retry: after.retry.or(self.retry),
+            retry_delay: after.retry_delay.or(self.retry_delay),
             tls_no_verify: after.tls_no_verify
                 || (self.tls_no_verify && after.tls_verify.is_none()),
             tls_verify: match after.tls_no_verify {
@@ -120,12 +140,13 @@ impl RegistryArgs {
         environment: &Environment,
         terminal: &Arc<Terminal>,
     ) -> Result<Client, Failure> {
-        environment::check_unset(environment, &MIRRORS)?;
+        let notify = notify(Arc::clone(terminal));
         let sources = sources::all(self, environment, terminal)?;
         let standard_input_is_free = !self.password_stdin;
         Ok(Client::new(Options {
             authentication,
             sources,
+            run_helper: Some(helpers::in_environment(environment)),
             prompt: Some(prompt::on_terminal(
                 Arc::clone(terminal),
                 standard_input_is_free,
@@ -135,9 +156,11 @@ impl RegistryArgs {
             certificate_directories: certificate_directories(environment),
             verify_tls: self.verifies_tls(),
             plain_http: self.plain_http,
+            mirrors: mirrors::all(self, environment, &*notify)?,
             proxies: proxies::of(environment),
             offline: self.offline(environment),
-            notify: notify(Arc::clone(terminal)),
+            retries: self.retries(),
+            notify,
             ..Options::default()
         }))
     }
@@ -145,6 +168,15 @@ impl RegistryArgs {
     /// `--tls-no-verify` or `--tls-verify`; of each side only the last one is there.
     fn verifies_tls(&self) -> bool {
         !self.tls_no_verify && self.tls_verify != Some(false)
+    }
+
+    /// `--retry` and `--retry-delay`.
+    fn retries(&self) -> Retries {
+        let usual = Retries::default();
+        Retries {
+            attempts: self.retry.unwrap_or(usual.attempts),
+            delay: self.retry_delay.unwrap_or(usual.delay),
+        }
     }
 
     /// `--offline` or `$CH_IMAGE_OFFLINE`.
@@ -172,6 +204,17 @@ impl RegistryArgs {
     }
 }
 
+/// A number of seconds, with decimals.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse()
+        .ok()
+        .filter(|seconds: &f64| *seconds <= LONGEST_DELAY);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("not a number of seconds from 0 to {LONGEST_DELAY}"))
+}
+
 /// Whose certificates are believed: the first variable that is set replaces the machine's.
 fn trust(environment: &Environment) -> Trust {
     let variables = [
@@ -196,10 +239,10 @@ fn certificate_directories(environment: &Environment) -> Vec<PathBuf> {
 
 /// Shows what the client tells.
 fn notify(terminal: Arc<Terminal>) -> Arc<dyn Fn(Notice) + Send + Sync> {
-    Arc::new(move |notice| match notice {
-        Notice::BuiltInRoots => terminal.verbose(notice),
-        _ if notice.is_warning() => terminal.warning(notice),
-        _ => terminal.info(notice),
+    Arc::new(move |notice: Notice| match notice.importance() {
+        Importance::Warning => terminal.warning(notice),
+        Importance::Information => terminal.info(notice),
+        Importance::Note => terminal.verbose(notice),
     })
 }
 
@@ -274,6 +317,45 @@ mod tests {
         ] {
             let both = side(before).followed_by(side(after));
             assert_eq!(both.verifies_tls(), expected, "{before:?} CMD {after:?}");
+        }
+    }
+
+    #[test]
+    fn retries_are_five_unless_told_otherwise() {
+        let usual = RegistryArgs::default();
+        assert_eq!(usual.retries(), Retries::default());
+        let before = RegistryArgs {
+            retry: Some(2),
+            retry_delay: Some(Duration::ZERO),
+            ..RegistryArgs::default()
+        };
+        let after = RegistryArgs {
+            retry: Some(1),
+            ..RegistryArgs::default()
+        };
+        let expected = Retries {
+            attempts: 1,
+            delay: Duration::ZERO,
+        };
+        assert_eq!(before.followed_by(after).retries(), expected);
+    }
+
+    #[test]
+    fn waits_are_decimal_numbers_of_seconds() {
+        let table = [
+            ("0", Some(0)),
+            ("0.25", Some(250)),
+            ("3600", Some(3_600_000)),
+            ("3601", None),
+            ("-1", None),
+            ("nan", None),
+            ("inf", None),
+            ("1s", None),
+            ("", None),
+        ];
+        for (text, milliseconds) in table {
+            let expected = milliseconds.map(Duration::from_millis);
+            assert_eq!(seconds(text).ok(), expected, "{text:?}");
         }
     }
 
