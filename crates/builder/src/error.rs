@@ -92,6 +92,14 @@ pub enum Problem {
         /// The name of a stage that is written almost so.
         similar: Option<String>,
     },
+    /// The stage that is to be executed again does not exist.
+    #[error("--no-cache-filter: stage {stage} does not exist{}", did_you_mean(similar.as_deref()))]
+    NoRebuiltStage {
+        /// As asked for.
+        stage: String,
+        /// The name of a stage that is written almost so.
+        similar: Option<String>,
+    },
     /// What an image has for those that are built on it makes no sense.
     #[error("ONBUILD: {0}")]
     Trigger(TriggerError),

@@ -36,6 +36,6 @@ pub use error::{BuildError, Problem};
 pub use event::{Event, Mark};
 pub use fakeroot::{ForceCommand, ForceCommandError};
 pub use name::{NoNameError, inferred_name};
-pub use options::{BuildArgument, Cache, NoValueError, Options};
+pub use options::{BuildArgument, Cache, NoValueError, Options, PullPolicy, UnusedArguments};
 pub use record::first_state;
 pub use similar::similar_image;

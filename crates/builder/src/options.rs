@@ -31,6 +31,14 @@ pub struct Options {
     pub jobs: NonZeroUsize,
     /// What the build cache is used for.
     pub cache: Cache,
+    /// Stages that are executed again, as are those that are built on them; by name or number.
+    pub rebuilt_stages: Vec<String>,
+    /// When images are pulled.
+    pub pull: PullPolicy,
+    /// Labels of the result, whatever `LABEL` says.
+    pub labels: Vec<(String, String)>,
+    /// What becomes of build arguments that no `ARG` asks for.
+    pub unused_arguments: UnusedArguments,
     /// Root emulation of `RUN`.
     pub emulation: ch_emulation::Mode,
     /// What is put behind the names of commands under the `seccomp` mode.
@@ -90,6 +98,32 @@ pub enum Cache {
     Disabled,
     /// Written only: everything is executed again.
     Rebuild,
+}
+
+/// When the images that a build needs are pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PullPolicy {
+    /// Always: the build fails if that can't be.
+    Always,
+    /// If they are not there.
+    #[default]
+    Missing,
+    /// Always; if that can't be, those that are there are used.
+    Newer,
+    /// Never.
+    Never,
+}
+
+/// What becomes of build arguments that no `ARG` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnusedArguments {
+    /// The build fails: most likely a name is misspelt.
+    #[default]
+    Refused,
+    /// They are told of.
+    Warned,
+    /// Nothing.
+    Ignored,
 }
 
 /// One `--build-arg`.

@@ -52,7 +52,7 @@ pub(crate) fn store(
     let mut first = None;
     for name in &options.names {
         let old = storage.images().get(name).ok().flatten();
-        let record = record(name, stage, options.created, old.as_ref());
+        let record = record(name, stage, options, old.as_ref());
         if options.store {
             let stored = storage.images().put(&record);
             stored.map_err(Problem::files(failed))?;
@@ -66,16 +66,22 @@ pub(crate) fn store(
 fn record(
     name: &Reference,
     stage: &Stage,
-    wanted: Option<Timestamp>,
+    options: &Options,
     old: Option<&ImageRecord>,
 ) -> ImageRecord {
     let mut config = stage.config.clone();
+    if !options.labels.is_empty() {
+        let labels = config.config.labels.get_or_insert_default();
+        for (name, value) in &options.labels {
+            labels.insert(name, value.clone());
+        }
+    }
     let mut created = Timestamp::now();
     if let Some(old) = old
         && old.layer_ids() == stage.layers
         && let Ok(old_config) = ImageConfig::parse(&old.config)
         && without_times(&old_config) == without_times(&config)
-        && (wanted.is_none() || old_config == config)
+        && (options.created.is_none() || old_config == config)
     {
         created = old.created;
         config = old_config;

@@ -33,6 +33,8 @@ pub(crate) struct Stage {
     pub(crate) recipe: Option<&'static Recipe>,
     /// Whether that was done in this stage.
     pub(crate) initialised: bool,
+    /// It is executed again, whatever the build cache has.
+    pub(crate) is_rebuilt: bool,
     /// A dry run has left out steps, so layers are missing.
     pub(crate) is_partial: bool,
 }
@@ -59,6 +61,7 @@ impl Stage {
             has_command: false,
             recipe: None,
             initialised: false,
+            is_rebuilt: false,
             is_partial: false,
         }
     }

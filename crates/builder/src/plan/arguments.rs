@@ -26,9 +26,8 @@ const ACCEPTED: [&str; 6] = [
     "BUILDKIT_SYNTAX",
 ];
 
-/// Refuses build arguments that nothing asks for (most likely a name is misspelt), and those that
-/// ask for something that can't be done.
-pub(super) fn check(file: &File, arguments: &[BuildArgument]) -> Result<(), BuildError> {
+/// Finds the build arguments that nothing asks for, and refuses those that ask for something that can't be done.
+pub(super) fn unused(file: &File, arguments: &[BuildArgument]) -> Result<Vec<String>, BuildError> {
     let declared = declared(file);
     // The name itself may come from a variable; then it is not known here.
     let any = declared.iter().any(|name| name.contains('$'));
@@ -43,10 +42,7 @@ pub(super) fn check(file: &File, arguments: &[BuildArgument]) -> Result<(), Buil
             unused.push(name.clone());
         }
     }
-    if unused.is_empty() {
-        return Ok(());
-    }
-    Err(Problem::NotConsumed(unused).into())
+    Ok(unused)
 }
 
 /// What all `ARG`s name.

@@ -11,15 +11,15 @@ mod stage;
 mod supported;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ch_dockerfile::ast::{File, GlobalArgument};
 use ch_dockerfile::suggestion;
 use jiff::Timestamp;
 
-use crate::Options;
 use crate::error::{BuildError, Problem};
 use crate::scope::{self, SOURCE_DATE_EPOCH, Scope};
+use crate::{Options, UnusedArguments};
 use stage::Start;
 pub(crate) use stage::{Base, PlannedStage, PlannedStep};
 pub(crate) use words::{define, expand, expand_wildcards};
@@ -38,6 +38,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) target: usize,
     /// What each stage of the file starts from, needed or not.
     starts: Vec<Start>,
+    /// The stages of the file that are to be executed again.
+    rebuilt: BTreeSet<usize>,
+    /// What the user may not have meant.
+    pub(crate) warnings: Vec<String>,
     /// The stages that are needed, by their number in the file.
     pub(crate) stages: BTreeMap<usize, PlannedStage<'a>>,
 }
@@ -46,7 +50,7 @@ impl<'a> Plan<'a> {
     /// Plans the stage that `options` ask for and what it needs.
     pub(crate) fn new(file: &'a File, options: &'a Options) -> Result<Self, BuildError> {
         supported::check_directives(file)?;
-        arguments::check(file, &options.build_arguments)?;
+        let warnings = unused_arguments(file, options)?;
         let target = target(file, options)?;
         let mut scope = Scope::default();
         let name = file.stages[target].name().unwrap_or("default");
@@ -69,6 +73,8 @@ impl<'a> Plan<'a> {
             options,
             scope,
             target,
+            rebuilt: rebuilt(file, options)?,
+            warnings,
             stages: BTreeMap::new(),
         };
         plan.require([target])?;
@@ -78,6 +84,11 @@ impl<'a> Plan<'a> {
     /// The global `ARG`s, in order.
     pub(crate) fn globals(&self) -> &'a [GlobalArgument] {
         &self.file.globals
+    }
+
+    /// Whether stage number `index` is to be executed again.
+    pub(crate) fn is_rebuilt(&self, index: usize) -> bool {
+        self.rebuilt.contains(&index)
     }
 
     /// How many instructions are executed or looked up.
@@ -118,11 +129,40 @@ fn target(file: &File, options: &Options) -> Result<usize, BuildError> {
         return Ok(file.stages.len() - 1);
     };
     file.target(wanted).ok_or_else(|| {
-        let names = file.stages.iter().filter_map(|stage| stage.name());
-        let similar = suggestion(&wanted.to_lowercase(), names);
-        let target = wanted.clone();
+        let (target, similar) = (wanted.clone(), similar_stage(file, wanted));
         Problem::NoTarget { target, similar }.into()
     })
+}
+
+/// The numbers of the stages that are to be executed again.
+fn rebuilt(file: &File, options: &Options) -> Result<BTreeSet<usize>, BuildError> {
+    let number = |stage: &String| {
+        file.target(stage).ok_or_else(|| {
+            let (stage, similar) = (stage.clone(), similar_stage(file, stage));
+            Problem::NoRebuiltStage { stage, similar }.into()
+        })
+    };
+    options.rebuilt_stages.iter().map(number).collect()
+}
+
+/// The name of a stage that is written almost so.
+fn similar_stage(file: &File, name: &str) -> Option<String> {
+    let names = file.stages.iter().filter_map(|stage| stage.name());
+    suggestion(&name.to_lowercase(), names)
+}
+
+/// What is to be said of build arguments that nothing asks for.
+fn unused_arguments(file: &File, options: &Options) -> Result<Vec<String>, BuildError> {
+    let unused = arguments::unused(file, &options.build_arguments)?;
+    if unused.is_empty() {
+        return Ok(Vec::new());
+    }
+    let problem = Problem::NotConsumed(unused);
+    match options.unused_arguments {
+        UnusedArguments::Refused => Err(problem.into()),
+        UnusedArguments::Warned => Ok(vec![problem.to_string()]),
+        UnusedArguments::Ignored => Ok(Vec::new()),
+    }
 }
 
 /// An `ARG` before the first `FROM`.

@@ -56,7 +56,7 @@ impl Worker<'_> {
         step: Step<'_>,
         stage: &mut Stage,
     ) -> Result<Mark, BuildError> {
-        let may_read = self.options.cache == Cache::Enabled;
+        let may_read = self.may_read(stage);
         let mut mark = Mark::Hit;
         let mut cached = if may_read {
             self.cached(&step.state)?
@@ -102,6 +102,11 @@ impl Worker<'_> {
         }
         stage.state = step.state;
         Ok(mark)
+    }
+
+    /// Whether steps of `stage` may come from the build cache.
+    pub(super) fn may_read(&self, stage: &Stage) -> bool {
+        self.options.cache == Cache::Enabled && !stage.is_rebuilt
     }
 
     /// Shows the line of the instruction that a step is part of, once.

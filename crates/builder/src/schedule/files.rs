@@ -72,7 +72,7 @@ impl Worker<'_> {
         };
         let memory = sources.map(|sources| prepared.memory_key(sources));
         let (context, layers) = (self.context, stage.layers.clone());
-        let reads = self.options.cache == Cache::Enabled;
+        let reads = self.may_read(stage);
         let files = RefCell::new(Vec::new());
         let execute = |machinery: &Machinery<'_>, workspace: &Workspace| {
             let storage = context.storage();

@@ -2,6 +2,8 @@
 //! built on them is part of the plan.
 
 use std::collections::{BTreeSet, HashMap};
+use std::error::Error as _;
+use std::iter;
 
 use ch_dockerfile::Span;
 use ch_oci::{ImageConfig, Reference};
@@ -14,7 +16,7 @@ use crate::error::{BuildError, Problem};
 use crate::plan::{Base, Plan};
 use crate::record::base_error;
 use crate::similar::similar_image;
-use crate::{Event, Mark, Options, Tell};
+use crate::{Event, Mark, Options, PullPolicy, Tell};
 
 /// The images of a build.
 #[derive(Debug, Default)]
@@ -122,16 +124,51 @@ impl Finder<'_> {
             return Ok(false);
         }
         let mut found = self.find(reference)?;
-        let is_missing = found.is_none() && !self.options.dry_run;
-        if is_missing {
+        let is_pulled = self.is_pulled(reference, found.is_some())?;
+        if is_pulled {
             announce();
-            found = Some(self.pull(reference)?);
+            found = Some(self.pull_or(reference, found)?);
         }
         if let Some(image) = &found {
             self.require_layers(reference, image)?;
         }
         images.found.insert(name, found);
-        Ok(is_missing)
+        Ok(is_pulled)
+    }
+
+    /// Whether an image is to be pulled that is there already or not.
+    fn is_pulled(&self, reference: &Reference, is_there: bool) -> Result<bool, BuildError> {
+        if self.options.dry_run {
+            return Ok(false);
+        }
+        match self.options.pull {
+            PullPolicy::Always | PullPolicy::Newer => Ok(true),
+            PullPolicy::Missing => Ok(!is_there),
+            PullPolicy::Never if is_there => Ok(false),
+            PullPolicy::Never => {
+                let hint = self.hint_about(reference, Some(format!("ch-image pull {reference}")));
+                let error = BuildError::from(Problem::NoImage(reference.to_string()));
+                Err(error.with_any_hint(hint))
+            }
+        }
+    }
+
+    /// Pulls an image. If one that is there already will do as well, it is used when that fails.
+    fn pull_or(
+        &self,
+        reference: &Reference,
+        old: Option<ImageRecord>,
+    ) -> Result<ImageRecord, BuildError> {
+        match (self.pull(reference), old) {
+            (Err(error), Some(old)) if self.options.pull == PullPolicy::Newer => {
+                let causes = iter::successors(error.source(), |&cause| cause.source());
+                let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+                let text = format!("the image that is there is used: {error}{causes}");
+                (self.events)(None, Event::Warning(text));
+                Ok(old)
+            }
+            (pulled, _) => pulled,
+        }
     }
 
     fn find(&self, reference: &Reference) -> Result<Option<ImageRecord>, BuildError> {

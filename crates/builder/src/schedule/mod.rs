@@ -61,6 +61,9 @@ pub(crate) fn prepare(
         let mark = Mark::Neither;
         events(None, Event::Instruction { number, mark, text });
     }
+    for text in &plan.warnings {
+        events(None, Event::Warning(text.clone()));
+    }
     let finder = Finder {
         context,
         options,

@@ -68,6 +68,7 @@ impl<'a> Worker<'a> {
         let (source, span) = (&self.plan.file.source, planned.stage.header.span);
         self.number = planned.number;
         let mut stage = self.base(planned).map_err(|e| e.at(source, span))?;
+        stage.is_rebuilt |= self.plan.is_rebuilt(self.events.stage());
         for (name, value) in &planned.arguments {
             let mut key = KeyHash::after(&stage.state, "FROM --arg 1");
             key.field("name", name).field("value", value);

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ch_builder::{
-    BuildArgument, BuildError, Built, Cache, Context, Event, ForceCommand, Options, build,
+    BuildArgument, BuildError, Built, Cache, Context, Event, ForceCommand, Options, PullPolicy,
+    UnusedArguments, build,
 };
 use ch_container::{Stop, Stream};
 use ch_dockerfile::Source;
@@ -148,6 +149,10 @@ impl Fixture {
             target: None,
             jobs: NonZeroUsize::MIN,
             cache: Cache::Enabled,
+            rebuilt_stages: Vec::new(),
+            pull: PullPolicy::Missing,
+            labels: Vec::new(),
+            unused_arguments: UnusedArguments::Refused,
             emulation: Mode::Seccomp,
             force_commands: ForceCommand::defaults(),
             advise_force: true,

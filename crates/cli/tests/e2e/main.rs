@@ -6,6 +6,7 @@
 )]
 
 mod build;
+mod build_options;
 mod collection;
 mod completion;
 mod credentials;

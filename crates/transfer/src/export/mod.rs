@@ -143,16 +143,34 @@ pub fn check_destination(
 }
 
 impl Form {
+    /// How the parts of the image are made, if it is one with a manifest.
+    pub fn assemble_options(&self) -> Option<&AssembleOptions> {
+        match self {
+            Self::OciArchive(options)
+            | Self::OciDirectory(options)
+            | Self::DockerArchive(options) => Some(options),
+            Self::Tree { .. } | Self::Directory => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn assemble_options_mut(&mut self) -> Option<&mut AssembleOptions> {
+        match self {
+            Self::OciArchive(options)
+            | Self::OciDirectory(options)
+            | Self::DockerArchive(options) => Some(options),
+            Self::Tree { .. } | Self::Directory => None,
+        }
+    }
+
     /// Fails if it can't be had of `record`, before anything is done.
     fn check(&self, record: &ImageRecord) -> Result<(), ExportError> {
         if record.incomplete {
             return Err(AssembleError::Incomplete.into());
         }
-        match self {
-            Self::OciArchive(options)
-            | Self::OciDirectory(options)
-            | Self::DockerArchive(options) => Ok(options.check()?),
-            Self::Tree { .. } | Self::Directory => Ok(()),
+        match self.assemble_options() {
+            Some(options) => Ok(options.check()?),
+            None => Ok(()),
         }
     }
 }

@@ -5,15 +5,19 @@ mod lines;
 mod options;
 mod output;
 mod outputs;
+mod result;
+mod without_meaning;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ch_builder::{Event, Mark, Options, inferred_name};
+use ch_builder::{Built, Event, Mark, Options, inferred_name};
 use ch_container::Stop;
+use ch_dockerfile::ast::File;
 use ch_linux::reexec::Executable;
 use ch_oci::Reference;
+use ch_storage::Storage;
 use clap::Args;
 
 use super::context::reference;
@@ -21,8 +25,11 @@ use super::pull::Puller;
 use super::{Context, Done};
 use crate::failure::{Failure, advised};
 use crate::terminal::Terminal;
+use options::{PullWhen, Unused};
 use output::RunOutput;
 use outputs::Outputs;
+use result::{Finished, ResultArgs, Tally};
+use without_meaning::WithoutMeaning;
 
 /// Arguments of `build`.
 #[derive(Debug, Args)]
@@ -34,6 +41,14 @@ pub(crate) struct BuildArgs {
     /// Value of an ARG; without VALUE that of the environment
     #[arg(long, value_name = "ARG[=VALUE]")]
     build_arg: Vec<String>,
+
+    /// File with values of ARGs, one a line; --build-arg wins (repeatable)
+    #[arg(long, value_name = "FILE")]
+    build_arg_file: Vec<PathBuf>,
+
+    /// What becomes of a --build-arg that no ARG asks for: error (default), warn or ignore
+    #[arg(long, value_name = "HOW")]
+    build_arg_unused: Option<Unused>,
 
     /// Dockerfile; - is standard input (default: CONTEXT/Dockerfile)
     #[arg(short, long, value_name = "FILE")]
@@ -66,6 +81,32 @@ pub(crate) struct BuildArgs {
     #[arg(short, long, value_name = "SPEC")]
     output: Vec<String>,
 
+    #[command(flatten)]
+    result: ResultArgs,
+
+    /// Execute these stages again, and those that are built on them (repeatable)
+    #[arg(long, value_name = "STAGE,...", value_delimiter = ',')]
+    no_cache_filter: Vec<String>,
+
+    /// RUN commands see no variables of the host
+    #[arg(long)]
+    no_host_env: bool,
+
+    /// When to pull base images: always, missing (default), newer (like always, but what is there does as well) or
+    /// never; without WHEN it means always
+    #[arg(
+        long,
+        value_name = "WHEN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "always"
+    )]
+    pull: Option<PullWhen>,
+
+    /// Time of the image, in seconds since 1970, as $SOURCE_DATE_EPOCH
+    #[arg(long, value_name = "SECONDS", visible_alias = "timestamp")]
+    source_date_epoch: Option<i64>,
+
     /// Only print what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -91,53 +132,10 @@ pub(crate) struct BuildArgs {
     context: PathBuf,
 }
 
-/// Options that other builders' scripts give and that change nothing here: no containers or layers are
-/// left behind that one could keep, and a context is sent nowhere.
-#[derive(Debug, Args)]
-struct WithoutMeaning {
-    /// The context is read in place (accepted, no effect)
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
-    compress: Option<bool>,
-
-    /// Digests are always checked (accepted, no effect)
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
-    disable_content_trust: Option<bool>,
-
-    /// Containers are always removed (accepted, no effect)
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
-    force_rm: Option<bool>,
-
-    /// Every step is cached (accepted, no effect)
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
-    layers: Option<bool>,
-
-    /// Containers are always removed (accepted, no effect)
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = true)]
-    rm: Option<bool>,
-}
-
-impl WithoutMeaning {
-    /// The names of those that were given.
-    fn given(&self) -> impl Iterator<Item = &'static str> {
-        [
-            (self.compress, "--compress"),
-            (self.disable_content_trust, "--disable-content-trust"),
-            (self.force_rm, "--force-rm"),
-            (self.layers, "--layers"),
-            (self.rm, "--rm"),
-        ]
-        .into_iter()
-        .filter_map(|(value, name)| value.map(|_| name))
-    }
-}
-
 /// Builds, or stops after the Dockerfile was understood.
 pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     options::check_variables(context)?;
-    for option in arguments.without_meaning.given() {
-        let note = format_args!("{option} has no meaning here: ignored");
-        context.terminal.verbose(note);
-    }
+    arguments.without_meaning.note(&context.terminal)?;
     let directory = dockerfile::context_directory(&arguments.context)?;
     let dockerfile = dockerfile::read(arguments.file.as_deref(), &arguments.context)?;
     let file = ch_dockerfile::parse(&dockerfile.source)?;
@@ -149,7 +147,8 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
     }
     let name = names[0].to_string();
     let mut options = options::options(arguments, names, directory, dockerfile.path, context)?;
-    let outputs = Outputs::parse(&arguments.output, options.created)?;
+    let annotations = arguments.result.annotations()?;
+    let outputs = Outputs::parse(&arguments.output, &annotations, options.created)?;
     options.store = outputs.store();
     ch_builder::check(&file, &options).map_err(advised)?;
     if arguments.parse_only {
@@ -161,7 +160,6 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
             .info(format_args!("inferred image name: {name}"));
     }
 
-    let puller = Puller::new(context)?;
     let storage = if options.dry_run {
         context.existing_storage()?
     } else {
@@ -169,43 +167,23 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         outputs.check(&storage, context)?;
         Some(storage)
     };
-    let executable = Executable::current()?;
-    let stop = Arc::new(Stop::new()?);
-    context.interrupt.tell(Arc::clone(&stop));
-    let pull = |image: &Reference| {
-        let storage = storage.as_ref().expect("a dry run pulls nothing");
-        puller.pull(image, None, None, storage).map(drop)
-    };
     let may_mix = options.jobs.get() > 1 && file.stages.len() > 1;
     let is_taken = outputs.take_standard_output();
     let output = RunOutput::new(&context.terminal, is_taken, may_mix);
-    let take = |stage, stream, bytes: &[u8]| output.take(stage, stream, bytes);
-    let built = ch_builder::build(
-        &ch_builder::Context {
-            storage: storage.as_ref(),
-            executable: &executable,
-            pull: &pull,
-            stop: &stop,
-            output: output.is_needed().then_some(&take),
-        },
-        &file,
-        &options,
-        &|stage, event| show(stage, &event, &output, &context.terminal),
-    );
-    output.finish_all();
-    if built.is_err() {
-        context.interrupt.die_if_interrupted(&context.terminal);
-        // A command may have written to our own standard output and died of that.
-        if !output.is_needed() {
-            context.terminal.die_if_unread();
-        }
-    }
-    let built = built.map_err(advised)?;
-    if built.image.is_some() {
-        report_further_names(&options, built.instructions, &context.terminal);
-    }
+    let tally = Tally::new();
+    let built = execute(&file, &options, storage.as_ref(), &output, &tally, context)?;
     if let (Some(storage), Some(image)) = (&storage, &built.image) {
+        report_further_names(&options, built.instructions, &context.terminal);
         outputs.write(storage, image, &options.names, context)?;
+        let finished = Finished {
+            image,
+            built: &built,
+            names: options.names.iter().map(ToString::to_string).collect(),
+            tally: &tally,
+            storage,
+        };
+        let assemble = outputs.assemble(options.created)?;
+        arguments.result.write(&finished, &assemble, context)?;
     }
     if let Some(storage) = &storage {
         storage.commit()?;
@@ -215,6 +193,50 @@ pub(super) fn run(arguments: &BuildArgs, context: &Context) -> Done {
         context.terminal.info(text);
     }
     output.print_result(&built)
+}
+
+/// Builds, shows how that goes on, and ends this process if the user wants it.
+fn execute(
+    file: &File,
+    options: &Options,
+    storage: Option<&Storage>,
+    output: &RunOutput<'_>,
+    tally: &Tally,
+    context: &Context,
+) -> Result<Built, Failure> {
+    let puller = Puller::new(context)?;
+    let executable = Executable::current()?;
+    let stop = Arc::new(Stop::new()?);
+    context.interrupt.tell(Arc::clone(&stop));
+    let pull = |image: &Reference| {
+        let storage = storage.expect("a dry run pulls nothing");
+        puller.pull(image, None, None, storage).map(drop)
+    };
+    let take = |stage, stream, bytes: &[u8]| output.take(stage, stream, bytes);
+    let built = ch_builder::build(
+        &ch_builder::Context {
+            storage,
+            executable: &executable,
+            pull: &pull,
+            stop: &stop,
+            output: output.is_needed().then_some(&take),
+        },
+        file,
+        options,
+        &|stage, event| {
+            tally.note(&event);
+            show(stage, &event, output, &context.terminal);
+        },
+    );
+    output.finish_all();
+    if built.is_err() {
+        context.interrupt.die_if_interrupted(&context.terminal);
+        // A command may have written to our own standard output and died of that.
+        if !output.is_needed() {
+            context.terminal.die_if_unread();
+        }
+    }
+    built.map_err(advised)
 }
 
 fn references(texts: &[String]) -> Result<Vec<Reference>, Failure> {

@@ -1,12 +1,14 @@
 //! From arguments and environment to the options of a build.
 
+use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
-use ch_builder::{BuildArgument, Cache, ForceCommand, Options};
+use ch_builder::{BuildArgument, Cache, ForceCommand, Options, PullPolicy, UnusedArguments};
 use ch_emulation::Mode;
 use ch_oci::{Reference, Wanted};
+use clap::ValueEnum;
 use jiff::Timestamp;
 
 use super::BuildArgs;
@@ -46,20 +48,16 @@ pub(super) fn options(
     )?;
     let host_environment = environment
         .iter()
+        .filter(|_| !arguments.no_host_env)
         .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
-    let build_arguments = arguments.build_arg.iter().map(|text| {
-        BuildArgument::parse(text, |name| {
-            environment
-                .get_even_empty(name)
-                .map(|value| value.to_string_lossy().into_owned())
-        })
-    });
+    let build_arguments = build_arguments(arguments, context)?;
     Ok(Options {
         names,
         store: true,
         context: Some(directory),
         dockerfile,
-        build_arguments: build_arguments.collect::<Result<_, _>>()?,
+        created: source_date(arguments.source_date_epoch, &build_arguments, context)?,
+        build_arguments,
         host_environment: host_environment.collect(),
         target: arguments.target.clone(),
         jobs: arguments.jobs.unwrap_or_else(cores),
@@ -68,12 +66,15 @@ pub(super) fn options(
             CacheMode::Disabled => Cache::Disabled,
             CacheMode::Rebuild => Cache::Rebuild,
         },
+        rebuilt_stages: arguments.no_cache_filter.clone(),
+        pull: arguments.pull.unwrap_or_default().into(),
+        labels: arguments.result.labels()?,
+        unused_arguments: arguments.build_arg_unused.unwrap_or_default().into(),
         emulation,
         force_commands: force_commands(&arguments.force_cmd, emulation)?,
         advise_force: !arguments.no_force_detect,
         binds: binds::mounts(&arguments.bind)?,
         dry_run: arguments.dry_run,
-        created: source_date(&arguments.build_arg, context)?,
         platform: host_platform(context)?,
     })
 }
@@ -83,13 +84,44 @@ fn cores() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// The build argument `SOURCE_DATE_EPOCH`, else the variable, in seconds since 1970 (reproducible-builds.org).
-fn source_date(arguments: &[String], context: &Context) -> Result<Option<Timestamp>, Failure> {
+/// `--build-arg-file`, then `--build-arg`, so that a later one of the same name wins.
+fn build_arguments(
+    arguments: &BuildArgs,
+    context: &Context,
+) -> Result<Vec<BuildArgument>, Failure> {
+    let mut texts = Vec::new();
+    for path in &arguments.build_arg_file {
+        let text = fs::read_to_string(path).map_err(|error| {
+            let path = path.display();
+            Failure::new(format_args!("can't read build arguments: {path}: {error}"))
+        })?;
+        let lines = text.lines().map(str::trim);
+        let given = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        texts.extend(given.map(str::to_owned));
+    }
+    texts.extend(arguments.build_arg.iter().cloned());
+    let of_environment = |name: &str| {
+        let value = context.environment.get_even_empty(name)?;
+        Some(value.to_string_lossy().into_owned())
+    };
+    let parsed = texts
+        .iter()
+        .map(|text| BuildArgument::parse(text, of_environment));
+    Ok(parsed.collect::<Result<_, _>>()?)
+}
+
+/// The build argument `SOURCE_DATE_EPOCH`, else the option, else the variable, in seconds since 1970
+/// (reproducible-builds.org).
+fn source_date(
+    option: Option<i64>,
+    arguments: &[BuildArgument],
+    context: &Context,
+) -> Result<Option<Timestamp>, Failure> {
     let name = environment::SOURCE_DATE_EPOCH;
-    let mut arguments = arguments.iter().rev().filter_map(|it| it.split_once('='));
-    let argument = arguments.find(|(argument, _)| *argument == name);
-    let argument = argument.map(|(_, value)| value.to_owned());
-    let Some(text) = argument.or_else(|| context.environment.text(name)) else {
+    let argument = arguments.iter().rev().find(|it| it.name == name);
+    let argument = argument.map(|it| it.value.clone());
+    let given = argument.or_else(|| option.map(|seconds| seconds.to_string()));
+    let Some(text) = given.or_else(|| context.environment.text(name)) else {
         return Ok(None);
     };
     let seconds = text.parse().ok();
@@ -98,6 +130,48 @@ fn source_date(arguments: &[String], context: &Context) -> Result<Option<Timesta
         None => Err(Failure::new(format_args!(
             "${name}: not a number of seconds since 1970: {text}"
         ))),
+    }
+}
+
+/// `--pull`; `true` and `false` are Docker's and Buildah's.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(super) enum PullWhen {
+    #[value(alias = "true")]
+    Always,
+    #[default]
+    #[value(alias = "false")]
+    Missing,
+    Newer,
+    Never,
+}
+
+impl From<PullWhen> for PullPolicy {
+    fn from(when: PullWhen) -> Self {
+        match when {
+            PullWhen::Always => Self::Always,
+            PullWhen::Missing => Self::Missing,
+            PullWhen::Newer => Self::Newer,
+            PullWhen::Never => Self::Never,
+        }
+    }
+}
+
+/// `--build-arg-unused`.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(super) enum Unused {
+    #[default]
+    Error,
+    Warn,
+    Ignore,
+}
+
+impl From<Unused> for UnusedArguments {
+    fn from(unused: Unused) -> Self {
+        match unused {
+            Unused::Error => Self::Refused,
+            Unused::Warn => Self::Warned,
+            Unused::Ignore => Self::Ignored,
+        }
     }
 }
 

@@ -1,22 +1,27 @@
 //! What becomes of the image that is built.
 
-use ch_oci::Reference;
+use ch_oci::{Format, Reference};
 use ch_storage::{ImageRecord, Storage};
-use ch_transfer::Event;
+use ch_transfer::{AssembleOptions, Event, FormatChoice};
 use jiff::Timestamp;
 
 use crate::command::Context;
-use crate::command::output::{Destination, Output, Wanted};
+use crate::command::output::{Destination, Making, Output, Wanted};
 use crate::failure::Failure;
 
 /// All `--output`, in order.
 pub(super) struct Outputs(Vec<Wanted>);
 
 impl Outputs {
-    /// Reads them; `created` is `SOURCE_DATE_EPOCH`.
-    pub(super) fn parse(texts: &[String], created: Option<Timestamp>) -> Result<Self, Failure> {
+    /// Reads them; `annotations` are for all that have a manifest, `created` is `SOURCE_DATE_EPOCH`.
+    pub(super) fn parse(
+        texts: &[String],
+        annotations: &[(String, String)],
+        created: Option<Timestamp>,
+    ) -> Result<Self, Failure> {
         let parse = |text: &String| Wanted::parse(text, created);
-        let outputs = Self(texts.iter().map(parse).collect::<Result<_, _>>()?);
+        let mut outputs = Self(texts.iter().map(parse).collect::<Result<_, _>>()?);
+        outputs.annotate(annotations)?;
         for (at, destination) in outputs.destinations().enumerate() {
             if outputs.destinations().take(at).any(|it| it == destination) {
                 let message = format_args!("--output: two of them go to {destination}");
@@ -24,6 +29,38 @@ impl Outputs {
             }
         }
         Ok(outputs)
+    }
+
+    /// Adds annotations, before those of single outputs, which win.
+    fn annotate(&mut self, annotations: &[(String, String)]) -> Result<(), Failure> {
+        if annotations.is_empty() {
+            return Ok(());
+        }
+        let all = self.0.iter_mut().filter_map(|wanted| match wanted {
+            Wanted::Output(output) => output.form.assemble_options_mut(),
+            Wanted::Image | Wanted::CacheOnly => None,
+        });
+        let mut has_manifest = false;
+        for options in all {
+            options
+                .annotations
+                .splice(0..0, annotations.iter().cloned());
+            has_manifest = true;
+        }
+        if has_manifest {
+            return Ok(());
+        }
+        let hint = "of --output, the types oci and docker have a manifest";
+        Err(Failure::not_yet("--annotation of an image that is only stored").with_hint(hint))
+    }
+
+    /// How the image is made where it gets a manifest; `created` is `SOURCE_DATE_EPOCH`.
+    pub(super) fn assemble(&self, created: Option<Timestamp>) -> Result<AssembleOptions, Failure> {
+        let first = self.outside().find_map(|it| it.form.assemble_options());
+        match first {
+            Some(options) => Ok(options.clone()),
+            None => Making::default().assemble(FormatChoice::Usual(Format::Oci), created, None),
+        }
     }
 
     /// Whether the image gets its names in the storage directory.

@@ -42,7 +42,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Subcommands {
     /// Build an image from a Dockerfile
-    Build(Options<build::BuildArgs>),
+    Build(Box<Options<build::BuildArgs>>),
     /// Print what the build cache holds, and look after it
     #[command(alias = "cache")]
     BuildCache(Options<build_cache::BuildCacheArgs>),
@@ -141,7 +141,7 @@ struct Anything {
 #[derive(Debug)]
 pub(crate) enum Command {
     /// `build`.
-    Build(build::BuildArgs),
+    Build(Box<build::BuildArgs>),
     /// `build-cache`.
     BuildCache(build_cache::BuildCacheArgs),
     /// `completion`.
@@ -280,7 +280,10 @@ impl Subcommands {
     /// The command and the options of both sides.
     fn split(self, name: &str, before: Common) -> (Command, Common) {
         let (command, after) = match self {
-            Self::Build(Options { own, common }) => (Command::Build(own), common),
+            Self::Build(options) => {
+                let Options { own, common } = *options;
+                (Command::Build(Box::new(own)), common)
+            }
             Self::BuildCache(Options { own, common }) => (Command::BuildCache(own), common),
             Self::Completion(Options { own, common }) => (Command::Completion(own), common),
             Self::Delete(Options { own, common }) => (Command::Delete(own), common),

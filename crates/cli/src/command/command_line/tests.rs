@@ -313,7 +313,7 @@ fn what_is_not_there_yet_says_so() {
         (&["login", "--tls", "x"], "ch-image login"),
         (&["cache", "--repair"], "--repair"),
         (&["build", "--secret", "id=x", "."], "--secret"),
-        (&["build", "--pull", "."], "--pull"),
+        (&["build", "--squash", "."], "--squash"),
         (&["--profile", "list"], "--profile"),
     ];
     for (words, what) in rows {
