@@ -238,6 +238,8 @@ with_hints!(
     ch_container::SetUpError,
     ch_oci::ReferenceError,
     ch_registry::FetchError,
+    ch_registry::KeepError,
+    ch_registry::LogInError,
     ch_rootfs::ViewError,
     ch_storage::CollectError,
     ch_storage::OpenError,

@@ -6,7 +6,7 @@
 //! a [`Blob`] fails at its end if size or digest is not what its descriptor says. A [`Pusher`] puts blobs and manifests
 //! into one repository.
 //!
-//! Invariants: nothing is kept on disk; the environment is never read; `Authorization` never follows a
+//! Invariants: nothing but credentials is kept on disk, and they by a [`Keeper`] only; the environment is never read; `Authorization` never follows a
 //! redirect to another scheme, host or port; secrets are in types that cannot be printed.
 
 mod blob;
@@ -28,9 +28,10 @@ mod trust;
 mod upload;
 
 pub use blob::{Blob, BlobError, Doubt};
-pub use client::{Client, Fetched};
+pub use client::{Client, Fetched, LogInError, LoggedIn};
 pub use credentials::{
-    Credentials, HelperAnswer, HelperCall, HelperError, Prompt, PromptError, RunHelper, Source,
+    Credentials, HelperAnswer, HelperCall, HelperError, KeepError, Keeper, Prompt, PromptError,
+    RunHelper, Source,
 };
 pub use error::{FetchError, Received, RegistrySays};
 pub use mirror::{MirrorError, Mirrors};

@@ -121,6 +121,14 @@ impl Login {
         !matches!(self.lock().identity, Some(Identity::Known(_)))
     }
 
+    /// The credentials in use.
+    pub(crate) fn known(&self) -> Option<Found> {
+        match &self.lock().identity {
+            Some(Identity::Known(found)) => Some(found.clone()),
+            Some(Identity::Nobody) | None => None,
+        }
+    }
+
     /// What a user can do about a refusal.
     pub(crate) fn hint(&self, options: &Options) -> Option<String> {
         let state = self.lock();

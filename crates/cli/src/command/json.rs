@@ -70,6 +70,8 @@ pub(super) fn check(command: &Command, context: &Context) -> Done {
         Command::Completion(_)
         | Command::Delete(_)
         | Command::Export(_)
+        | Command::Login(_)
+        | Command::Logout(_)
         | Command::Reset
         | Command::StoragePath
         | Command::Tag(_)

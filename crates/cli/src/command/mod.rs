@@ -22,6 +22,7 @@ mod later;
 mod ledger;
 mod list;
 mod location;
+mod login;
 mod output;
 mod platform;
 mod probe;
@@ -141,6 +142,8 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Later(what) => Err(Failure::not_yet(what)),
         Command::List(arguments) => list::run(&arguments, context),
         Command::Prune(arguments) => prune::run(&arguments, context),
+        Command::Login(arguments) => login::log_in(&arguments, context),
+        Command::Logout(arguments) => login::log_out(&arguments, context),
         Command::Pull(arguments) => pull::run(&arguments, context),
         Command::Push(arguments) => push::run(&arguments, context),
         Command::Reset => reset::run(context),

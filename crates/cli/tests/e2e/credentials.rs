@@ -42,7 +42,7 @@ const PLACES: [Place; 11] = [
 
 /// A program that answers as the credential helper `name`, with whatever is left in its standard input and
 /// environment written down in `asked`.
-fn put_helper(env: &TestEnv, name: &str, answer: &str) {
+pub(crate) fn put_helper(env: &TestEnv, name: &str, answer: &str) {
     let asked = env.path(format!("asked-{name}"));
     let script = format!(
         "#!/bin/sh\n{{ echo \"$*\"; cat; echo; env; }} > {}\n{answer}\n",

@@ -17,6 +17,7 @@ mod images;
 mod kills;
 mod limits;
 mod list_details;
+mod login;
 mod main_job;
 mod mirrors;
 mod pull;

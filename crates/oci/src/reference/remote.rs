@@ -80,6 +80,22 @@ impl RemoteReference {
         }
     }
 
+    /// No image, but the registry `HOST[:PORT]`: what is said of it holds for no repository in particular.
+    pub fn of_registry(text: &str) -> Option<Self> {
+        // The grammar takes a host for one when it has a port.
+        let port = text
+            .rsplit_once(':')
+            .filter(|(_, port)| !port.ends_with(']'));
+        let with_port = match port {
+            Some(_) => text.to_owned(),
+            None => format!("{text}:{HTTPS_PORT}"),
+        };
+        let reference = Reference::parse(&format!("{with_port}/x")).ok()?;
+        let host = reference.host().filter(|_| reference.path().is_empty())?;
+        let one = Self::of(&reference, &RegistryDefaults::default());
+        Some(one.moved(host.as_str(), port.and(reference.port()), ""))
+    }
+
     /// The same tag and digest, of another repository.
     pub fn moved(&self, host: &str, port: Option<u16>, repository: &str) -> Self {
         let host = if is_docker_hub(host) {

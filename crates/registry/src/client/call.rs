@@ -197,7 +197,7 @@ impl Client {
         lock(&self.0.logins).insert(login_key(reference, Access::Push), login);
     }
 
-    fn login(&self, reference: &RemoteReference, access: Access) -> Arc<Login> {
+    pub(super) fn login(&self, reference: &RemoteReference, access: Access) -> Arc<Login> {
         let key = login_key(reference, access);
         Arc::clone(lock(&self.0.logins).entry(key).or_default())
     }

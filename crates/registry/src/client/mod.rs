@@ -1,6 +1,7 @@
 //! The client: manifests, configs and blobs of images, by reference.
 
 mod call;
+mod log_in;
 mod somewhere;
 
 use std::collections::{HashMap, HashSet};
@@ -19,6 +20,7 @@ use crate::login::Login;
 use crate::retry::Attempts;
 use crate::{FetchError, Options};
 pub(crate) use call::{Access, Address, Call, retry_after, unexpected};
+pub use log_in::{LogInError, LoggedIn};
 use somewhere::Seen;
 
 /// Largest manifest or index.

@@ -72,6 +72,19 @@ pub(super) fn server(reference: &RemoteReference) -> String {
     }
 }
 
+/// The name under which files keep what is for the whole of `registry`.
+pub(super) fn key(registry: &RemoteReference) -> String {
+    match server(registry) {
+        hub if hub == DOCKER_HUB_SERVER => "docker.io".to_owned(),
+        other => other,
+    }
+}
+
+/// Whether `name` is one of those under which files keep what is for the whole of `registry`.
+pub(super) fn is_of_registry(name: &str, registry: &RemoteReference) -> bool {
+    applies(&normal(name), registry)
+}
+
 /// The entry with the longest key that is the registry or leads to the repository, of those that `understood` takes.
 fn best<T>(
     entries: Option<&Value>,

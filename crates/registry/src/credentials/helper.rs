@@ -109,6 +109,35 @@ impl Helper {
         Ok(Credentials::of_entry(username, Secret::new(secret)))
     }
 
+    /// Has it keep a name and password for `server`.
+    pub(crate) fn store(
+        &self,
+        run: &RunHelper,
+        server: &str,
+        username: &str,
+        password: &Secret,
+    ) -> Result<(), HelperError> {
+        let entry = serde_json::json!({
+            "ServerURL": server,
+            "Username": username,
+            "Secret": password.expose(),
+        });
+        let entry = Secret::new(entry.to_string());
+        match self.call(run, "store", entry.expose().as_bytes())? {
+            Some(_) => Ok(()),
+            None => Err(HelperError::Failed {
+                name: self.0.clone(),
+                said: NOT_FOUND.to_owned(),
+            }),
+        }
+    }
+
+    /// Has it forget what it has for `server`; `false` if it says that there was nothing.
+    pub(crate) fn erase(&self, run: &RunHelper, server: &str) -> Result<bool, HelperError> {
+        let answer = self.call(run, "erase", server.as_bytes())?;
+        Ok(answer.is_some())
+    }
+
     /// Its output; `None` if it has nothing.
     fn call(
         &self,

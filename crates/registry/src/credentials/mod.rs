@@ -6,8 +6,10 @@
 
 mod file;
 mod helper;
+mod keep;
 
 pub use helper::{HelperAnswer, HelperCall, HelperError, RunHelper};
+pub use keep::{KeepError, Keeper};
 
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -73,6 +75,16 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// How messages call it.
+    fn name(&self) -> String {
+        match self {
+            Self::Given { name, .. } | Self::Text { name, .. } => name.clone(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
 /// Asks a person for name and password for a host.
 pub type Prompt = Arc<dyn Fn(&str) -> Result<Credentials, PromptError> + Send + Sync>;
 
@@ -90,8 +102,7 @@ pub enum PromptError {
 impl PromptError {
     /// Where else credentials can be put.
     pub fn hint(self) -> Option<String> {
-        let text = "use --username with --password-stdin, --authfile, or log in with another tool \
-                    that writes auth.json or config.json";
+        let text = "use --username with --password-stdin, --authfile, or ch-image login";
         (self == Self::NoTerminal).then(|| text.to_owned())
     }
 }
@@ -167,11 +178,10 @@ impl Vault {
         source: &Source,
         reference: &RemoteReference,
     ) -> Option<Found> {
-        let name = match source {
-            Source::Given { .. } => return None,
-            Source::Text { name, .. } => name.clone(),
-            Source::File(path) => path.display().to_string(),
-        };
+        if matches!(source, Source::Given { .. }) {
+            return None;
+        }
+        let name = source.name();
         let document = lock(&self.documents)
             .entry(name.clone())
             .or_insert_with(|| document(options, source, &name).map(Arc::new))
@@ -269,26 +279,35 @@ fn given(options: &Options, source: &Source) -> Option<Found> {
     })
 }
 
+/// What is in a file or variable, and whether there is no `auths` around the entries; `None` if it is not there.
+fn read(source: &Source) -> std::io::Result<Option<(Secret, bool)>> {
+    match source {
+        Source::Given { .. } => Ok(None),
+        Source::Text { json, .. } => Ok(Some((json.clone(), false))),
+        Source::File(path) => match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let flat = path.file_name().is_some_and(|name| name == ".dockercfg");
+                Ok(Some((Secret::new(text), flat)))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        },
+    }
+}
+
 /// Reads a file or variable called `name`, and tells what is wrong with it.
 fn document(options: &Options, source: &Source, name: &str) -> Option<Document> {
     let tell = |text| (options.notify)(Notice::CredentialSource { text });
-    let (text, flat) = match source {
-        Source::Given { .. } => return None,
-        Source::Text { json, .. } => (json.clone(), false),
-        Source::File(path) => match std::fs::read_to_string(path) {
-            Ok(text) => {
-                note_if_open_to_others(options, path);
-                let flat = path.file_name().is_some_and(|name| name == ".dockercfg");
-                (Secret::new(text), flat)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-            Err(error) => {
-                let reason = without_number(error.to_string());
-                tell(format!("can't read {name}: {reason}"));
-                return None;
-            }
-        },
+    let (text, flat) = match read(source) {
+        Ok(found) => found?,
+        Err(error) => {
+            tell(format!("can't read {name}: {error}"));
+            return None;
+        }
     };
+    if let Source::File(path) = source {
+        note_if_open_to_others(options, path);
+    }
     let parsed = Document::parse(text.expose(), flat);
     parsed
         .map_err(|line| tell(format!("can't parse {name}:{line}: not valid JSON")))

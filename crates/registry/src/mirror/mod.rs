@@ -217,20 +217,13 @@ impl Location {
     /// Reads `HOST[:PORT][/PATH]`.
     fn parse(text: &str) -> Option<Self> {
         let (registry, path) = text.split_once('/').unwrap_or((text, ""));
-        // The grammar of references knows hosts; the port says that this is one.
-        let port = registry
-            .rsplit_once(':')
-            .filter(|(_, port)| !port.ends_with(']'));
-        let with_port = match port {
-            Some(_) => registry.to_owned(),
-            None => format!("{registry}:443"),
-        };
+        let registry = RemoteReference::of_registry(registry)?;
         let path = path.trim_end_matches('/');
         let slash = if path.is_empty() { "" } else { "/" };
-        let reference = ch_oci::Reference::parse(&format!("{with_port}/{path}{slash}x")).ok()?;
+        ch_oci::Reference::parse(&format!("{path}{slash}x")).ok()?;
         Some(Self {
-            host: reference.host()?.as_str().to_owned(),
-            port: port.and(reference.port()),
+            host: registry.host().to_owned(),
+            port: registry.explicit_port(),
             path: path.to_owned(),
         })
     }

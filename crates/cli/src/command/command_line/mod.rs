@@ -11,7 +11,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use super::common::Common;
 use super::{
     build, build_cache, completion, delete, doctor, export, gestalt, history, import, inspect,
-    later, list, prune, pull, push, tag, undelete, usage,
+    later, list, login, prune, pull, push, tag, undelete, usage,
 };
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
@@ -71,6 +71,10 @@ enum Subcommands {
     /// Free what is no longer needed
     #[command(alias = "system-prune")]
     Prune(Options<prune::PruneArgs>),
+    /// Keep credentials for a registry
+    Login(Options<login::LoginArgs>),
+    /// Forget credentials for a registry
+    Logout(Options<login::LogoutArgs>),
     /// Copy an image from a registry into the storage directory
     Pull(Options<pull::PullArgs>),
     /// Copy an image to a registry
@@ -92,10 +96,6 @@ enum Subcommands {
 enum LaterCommand {
     /// Copy libraries of the host into an image (not yet supported)
     Fromhost(Anything),
-    /// Store credentials for a registry (not yet supported)
-    Login(Anything),
-    /// Forget credentials for a registry (not yet supported)
-    Logout(Anything),
     /// Change an image by a shell or script (not yet supported)
     Modify(Anything),
     /// Run a command in an image, as Docker does (not yet supported)
@@ -105,11 +105,7 @@ enum LaterCommand {
 impl LaterCommand {
     /// Whether help is among the arguments, of which nothing else is understood.
     fn asks_for_help(&self) -> bool {
-        let (Self::Fromhost(all)
-        | Self::Login(all)
-        | Self::Logout(all)
-        | Self::Modify(all)
-        | Self::Run(all)) = self;
+        let (Self::Fromhost(all) | Self::Modify(all) | Self::Run(all)) = self;
         all.arguments
             .iter()
             .any(|word| word == "--help" || word == "-h")
@@ -164,6 +160,10 @@ pub(crate) enum Command {
     List(list::ListArgs),
     /// `prune`.
     Prune(prune::PruneArgs),
+    /// `login`.
+    Login(login::LoginArgs),
+    /// `logout`.
+    Logout(login::LogoutArgs),
     /// `pull`.
     Pull(pull::PullArgs),
     /// `push`.
@@ -295,6 +295,8 @@ impl Subcommands {
             Self::Inspect(Options { own, common }) => (Command::Inspect(own), common),
             Self::List(Options { own, common }) => (Command::List(own), common),
             Self::Prune(Options { own, common }) => (Command::Prune(own), common),
+            Self::Login(Options { own, common }) => (Command::Login(own), common),
+            Self::Logout(Options { own, common }) => (Command::Logout(own), common),
             Self::Pull(Options { own, common }) => (Command::Pull(own), common),
             Self::Push(Options { own, common }) => (Command::Push(own), common),
             Self::Reset(Options { common, .. }) => (Command::Reset, common),

@@ -63,8 +63,8 @@ fn vectors_of_the_command_line() {
         ),
         (
             "V-cmd-2e",
-            &["login", "--help"],
-            Output("Store credentials for a registry (not yet supported)"),
+            &["modify", "--help"],
+            Output("Change an image by a shell or script (not yet supported)"),
         ),
         ("V-cmd-3a", &["--version"], Output(VERSION)),
         ("V-cmd-3b", &["pull", "--version"], Output(VERSION)),
@@ -310,7 +310,7 @@ fn dependencies_need_no_operands() {
 #[test]
 fn what_is_not_there_yet_says_so() {
     let rows: &[(&[&str], &str)] = &[
-        (&["login", "--tls", "x"], "ch-image login"),
+        (&["modify", "--tls", "x"], "ch-image modify"),
         (&["cache", "--repair"], "--repair"),
         (&["build", "--secret", "id=x", "."], "--secret"),
         (&["build", "--squash", "."], "--squash"),

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ch_registry::{Authentication, Client, Importance, Notice, Options, Retries, Trust};
+use ch_registry::{
+    Authentication, Client, Importance, Keeper, Notice, Options, Retries, Source, Trust,
+};
 use clap::Args;
 
 use crate::environment::{self, Environment};
@@ -118,7 +120,10 @@ impl RegistryArgs {
         environment: &Environment,
         terminal: &Arc<Terminal>,
     ) -> Result<Client, Failure> {
-        self.client_with(self.authentication(environment), environment, terminal)
+        let sources = sources::all(self, environment, terminal)?;
+        let authentication = self.authentication(environment);
+        let who = (authentication, sources, None);
+        self.client_of(who, environment, terminal)
     }
 
     /// The same, but credentials are used whenever a registry asks for them.
@@ -131,26 +136,48 @@ impl RegistryArgs {
             Authentication::Automatic => Authentication::Required,
             chosen => chosen,
         };
-        self.client_with(authentication, environment, terminal)
+        let sources = sources::all(self, environment, terminal)?;
+        let who = (authentication, sources, None);
+        self.client_of(who, environment, terminal)
     }
 
-    fn client_with(
+    /// A client that uses what is given or typed, and nothing that is kept.
+    pub(super) fn new_user_client(
         &self,
-        authentication: Authentication,
+        username: Option<&str>,
+        environment: &Environment,
+        terminal: &Arc<Terminal>,
+    ) -> Result<Client, Failure> {
+        let sources = sources::given_for(username, self, environment)?;
+        let username = username.map(str::to_owned).or(self.username.clone());
+        let who = (Authentication::Required, sources, username);
+        self.client_of(who, environment, terminal)
+    }
+
+    /// Where credentials are kept.
+    pub(super) fn keeper(&self, environment: &Environment) -> Keeper {
+        let (file, sources) = sources::kept(self, environment);
+        Keeper {
+            file,
+            sources,
+            run_helper: helpers::in_environment(environment),
+        }
+    }
+
+    /// A client for whoever has these credentials, and perhaps this name for a password that is typed.
+    fn client_of(
+        &self,
+        (authentication, sources, username): (Authentication, Vec<Source>, Option<String>),
         environment: &Environment,
         terminal: &Arc<Terminal>,
     ) -> Result<Client, Failure> {
         let notify = notify(Arc::clone(terminal));
-        let sources = sources::all(self, environment, terminal)?;
-        let standard_input_is_free = !self.password_stdin;
+        let free = !self.password_stdin;
         Ok(Client::new(Options {
             authentication,
             sources,
             run_helper: Some(helpers::in_environment(environment)),
-            prompt: Some(prompt::on_terminal(
-                Arc::clone(terminal),
-                standard_input_is_free,
-            )),
+            prompt: Some(prompt::on_terminal(Arc::clone(terminal), free, username)),
             password_many: self.password_many,
             trust: trust(environment),
             certificate_directories: certificate_directories(environment),

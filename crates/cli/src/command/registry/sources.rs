@@ -10,6 +10,40 @@ use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
+/// What was given for this command, by `username` or else by option or variable. Without a password the name is only a
+/// part of an answer to the prompt.
+pub(super) fn given_for(
+    username: Option<&str>,
+    arguments: &RegistryArgs,
+    environment: &Environment,
+) -> Result<Vec<Source>, Failure> {
+    let username = username.map(str::to_owned).or(arguments.username.clone());
+    if username.is_some() && !arguments.password_stdin {
+        return Ok(Vec::new());
+    }
+    let arguments = RegistryArgs {
+        username,
+        ..arguments.clone()
+    };
+    let options = of_options(&arguments)?;
+    Ok(options
+        .into_iter()
+        .chain(of_variables(environment))
+        .collect())
+}
+
+/// The file in which credentials are kept, and the places where helpers for that are named.
+pub(super) fn kept(arguments: &RegistryArgs, environment: &Environment) -> (PathBuf, Vec<Source>) {
+    let named = arguments
+        .authfile
+        .clone()
+        .or_else(|| environment.path(environment::REGISTRY_AUTH_FILE));
+    match named {
+        Some(file) => (file.clone(), vec![Source::File(file)]),
+        None => (runtime_file(environment), of_files(environment)),
+    }
+}
+
 /// Every source that options and variables name.
 pub(super) fn all(
     arguments: &RegistryArgs,
@@ -95,16 +129,20 @@ fn of_files(environment: &Environment) -> Vec<Source> {
         .collect()
 }
 
+/// The file that goes with the login.
+fn runtime_file(environment: &Environment) -> PathBuf {
+    match environment.path(environment::XDG_RUNTIME_DIR) {
+        Some(runtime) => runtime.join("containers/auth.json"),
+        None => {
+            let user = ch_linux::boot::effective_user();
+            format!("/run/containers/{user}/auth.json").into()
+        }
+    }
+}
+
 fn files(environment: &Environment) -> Vec<PathBuf> {
     let home = environment.path(environment::HOME);
     let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
-    let runtime = environment
-        .path(environment::XDG_RUNTIME_DIR)
-        .unwrap_or_else(|| format!("/run/containers/{}", ch_linux::boot::effective_user()).into());
-    let runtime = match environment.path(environment::XDG_RUNTIME_DIR) {
-        Some(_) => runtime.join("containers/auth.json"),
-        None => runtime.join("auth.json"),
-    };
     let config = environment
         .path(environment::XDG_CONFIG_HOME)
         .or_else(|| below_home(".config"));
@@ -116,7 +154,7 @@ fn files(environment: &Environment) -> Vec<PathBuf> {
         docker.map(|docker| docker.join("config.json")),
         below_home(".dockercfg"),
     ];
-    std::iter::once(runtime)
+    std::iter::once(runtime_file(environment))
         .chain(optional.into_iter().flatten())
         .collect()
 }
