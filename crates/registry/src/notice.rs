@@ -50,6 +50,17 @@ pub enum Notice {
     },
     /// Note: the machine has no certificate authorities, the built-in ones are used.
     BuiltInRoots,
+    /// Information: how many pulls Docker Hub still allows. Once per client.
+    RateLimit {
+        /// So many are left.
+        left: u64,
+        /// Of so many.
+        limit: u64,
+        /// In so many seconds.
+        seconds: u32,
+        /// Whose pulls are counted: an address, or `auth` for those of a user.
+        source: String,
+    },
     /// Information: a request failed in a way that may pass.
     Retry {
         /// How long it waits.
@@ -82,7 +93,7 @@ impl Notice {
             | Self::MirrorFailed { .. }
             | Self::OpenToOthers { .. }
             | Self::BuiltInRoots => Importance::Note,
-            Self::Retry { .. } => Importance::Information,
+            Self::RateLimit { .. } | Self::Retry { .. } => Importance::Information,
             Self::CredentialsRefused { .. }
             | Self::NotVerified { .. }
             | Self::Mirrors { .. }
@@ -113,6 +124,18 @@ impl fmt::Display for Notice {
             }
             Self::BuiltInRoots => {
                 f.write_str("no certificate authorities on this machine, using built-in ones")
+            }
+            Self::RateLimit {
+                left,
+                limit,
+                seconds,
+                source,
+            } => {
+                let hours = f64::from(*seconds) / 3600.0;
+                write!(
+                    f,
+                    "Docker Hub rate limit: {left} pulls left of {limit} per {hours:.1} hours ({source})"
+                )
             }
             Self::Retry {
                 wait,

@@ -2,10 +2,12 @@
 
 mod call;
 mod log_in;
+mod rate;
 mod somewhere;
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ch_oci::{Descriptor, Digest, Document, RemoteReference, media_type};
@@ -46,6 +48,7 @@ struct Shared {
     logins: Mutex<HashMap<(String, u16, String, Access), Arc<Login>>>,
     unverified: Mutex<HashSet<String>>,
     mirrors: Seen,
+    rate_limit_told: AtomicBool,
 }
 
 /// A manifest or index with the bytes its digest is over.
@@ -75,6 +78,7 @@ impl Client {
             logins: Mutex::default(),
             unverified: Mutex::default(),
             mirrors: Seen::default(),
+            rate_limit_told: AtomicBool::new(false),
         }))
     }
 
@@ -192,6 +196,7 @@ impl Client {
             if answer.status() != 200 {
                 return Err(self.refusal(reference, answer));
             }
+            self.tell_rate_limit(reference, &answer);
             match manifest_body(&mut answer) {
                 Ok(bytes) => return understood(reference, &answer, bytes, digest),
                 Err(FetchError::Body { source, .. })

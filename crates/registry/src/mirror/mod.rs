@@ -241,7 +241,8 @@ impl Location {
     }
 }
 
-fn is_docker_hub(host: &str) -> bool {
+/// Whether this is Docker Hub under any of its names.
+pub(crate) fn is_docker_hub(host: &str) -> bool {
     matches!(
         host,
         DOCKER_HUB | "index.docker.io" | "registry-1.docker.io"
