@@ -4,7 +4,7 @@ use std::fs;
 
 use ch_test_support::{Registry, TestEnv};
 
-use crate::pull::put_small;
+use crate::pull::{layer_in, put_small};
 use crate::{empty, using};
 
 /// A registry with `small:1`, and the host of one that is not running.
@@ -87,6 +87,29 @@ fn variable_and_files_name_mirrors_too() {
     env.set("CONTAINERS_REGISTRIES_CONF", "missing.conf");
     let refused = env.image(["pull", &image]).exits(1);
     refused.complains("warning: can't read missing.conf: No such file or directory\n");
+}
+
+#[test]
+fn layer_that_a_mirror_changed_comes_from_the_registry() {
+    let (mirror, registry) = (Registry::start(), Registry::start());
+    let env = empty();
+    let layout = put_small(&mirror, &env);
+    registry.put(&layout, "small:1");
+    let blob = layer_in(&mirror, &layout);
+    let mut bytes = fs::read(&blob).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&blob, bytes).unwrap();
+    let image = format!("{}/small:1", registry.host());
+    let option = format!("--registry-mirror={}={}", registry.host(), mirror.host());
+    env.image(["pull", &option, &image]).success();
+    env.ch_run([&image, "--", "echo", "it runs"])
+        .success()
+        .prints("it runs\n");
+    let alone = format!("{}/small:1", mirror.host());
+    env.image(["reset"]).success();
+    env.image(["pull", &alone])
+        .exits(1)
+        .complains("digest mismatch");
 }
 
 #[test]

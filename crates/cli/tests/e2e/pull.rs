@@ -25,6 +25,22 @@ pub(crate) fn put_small(registry: &Registry, env: &TestEnv) -> ImageLayout {
     layout
 }
 
+/// The file in which `registry` keeps the layer of `layout`.
+pub(crate) fn layer_in(registry: &Registry, layout: &ImageLayout) -> PathBuf {
+    let layer = layout.layer();
+    let digest = layer
+        .file_name()
+        .expect("a file")
+        .to_str()
+        .expect("hexadecimal");
+    registry
+        .storage()
+        .join("docker/registry/v2/blobs/sha256")
+        .join(&digest[..2])
+        .join(digest)
+        .join("data")
+}
+
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("the test's paths are UTF-8")
 }
@@ -185,14 +201,7 @@ fn damaged_blob_is_refused_and_nothing_is_kept() {
     let registry = Registry::start();
     let env = using(&registry);
     let layout = put_small(&registry, &env);
-    let layer = layout.layer();
-    let digest = layer.file_name().unwrap().to_str().unwrap();
-    let blob = registry
-        .storage()
-        .join("docker/registry/v2/blobs/sha256")
-        .join(&digest[..2])
-        .join(digest)
-        .join("data");
+    let blob = layer_in(&registry, &layout);
     let good = fs::read(&blob).unwrap();
 
     let mut flipped = good.clone();
