@@ -3,6 +3,7 @@
 pub mod ast;
 mod check;
 mod diagnostic;
+mod ignore;
 mod lex;
 mod source;
 pub mod substitute;
@@ -14,6 +15,7 @@ use std::{panic, thread};
 pub use ast::File;
 pub use check::{CheckOptions, Finding, Rule, Skip};
 pub use diagnostic::{Diagnostic, Diagnostics, Excerpt};
+pub use ignore::{Ignore, IgnoreSyntaxError, Place};
 pub use source::{Location, Source, Span, Word};
 pub use suggest::suggestion;
 pub use syntax::{LARGEST, TriggerError};
