@@ -56,6 +56,7 @@ pub(super) fn check(command: &Command, context: &Context) -> Done {
     match command {
         Command::BuildCache(_)
         | Command::Dependencies
+        | Command::Doctor(_)
         | Command::Gestalt(_)
         | Command::History(_)
         | Command::Import(_)
@@ -64,14 +65,13 @@ pub(super) fn check(command: &Command, context: &Context) -> Done {
         | Command::List(_)
         | Command::Prune(_)
         | Command::Pull(_) => Ok(()),
-        Command::Build(_) | Command::Doctor(_) | Command::Push(_) => {
-            Err(Failure::not_yet("--json"))
-        }
+        Command::Build(_) | Command::Push(_) => Err(Failure::not_yet("--json")),
         Command::Completion(_)
         | Command::Delete(_)
         | Command::Export(_)
         | Command::Login(_)
         | Command::Logout(_)
+        | Command::Pages(_)
         | Command::Reset
         | Command::StoragePath
         | Command::Tag(_)

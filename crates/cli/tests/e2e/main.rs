@@ -10,6 +10,7 @@ mod build_options;
 mod collection;
 mod completion;
 mod credentials;
+mod docs;
 mod doctor;
 mod documents;
 mod export;

@@ -11,7 +11,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use super::common::Common;
 use super::{
     build, build_cache, completion, delete, doctor, export, gestalt, history, import, inspect,
-    later, list, login, prune, pull, push, tag, undelete, usage,
+    later, list, login, pages, prune, pull, push, tag, undelete, usage,
 };
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
@@ -75,6 +75,9 @@ enum Subcommands {
     Login(Options<login::LoginArgs>),
     /// Forget credentials for a registry
     Logout(Options<login::LogoutArgs>),
+    /// Write the manual pages and the reference of the command line
+    #[command(hide = true)]
+    Pages(Options<pages::PagesArgs>),
     /// Copy an image from a registry into the storage directory
     Pull(Options<pull::PullArgs>),
     /// Copy an image to a registry
@@ -164,6 +167,8 @@ pub(crate) enum Command {
     Login(login::LoginArgs),
     /// `logout`.
     Logout(login::LogoutArgs),
+    /// `pages`.
+    Pages(pages::PagesArgs),
     /// `pull`.
     Pull(pull::PullArgs),
     /// `push`.
@@ -297,6 +302,7 @@ impl Subcommands {
             Self::Prune(Options { own, common }) => (Command::Prune(own), common),
             Self::Login(Options { own, common }) => (Command::Login(own), common),
             Self::Logout(Options { own, common }) => (Command::Logout(own), common),
+            Self::Pages(Options { own, common }) => (Command::Pages(own), common),
             Self::Pull(Options { own, common }) => (Command::Pull(own), common),
             Self::Push(Options { own, common }) => (Command::Push(own), common),
             Self::Reset(Options { common, .. }) => (Command::Reset, common),
@@ -322,6 +328,14 @@ pub(crate) fn command(environment: &Environment) -> clap::Command {
         Some(columns) => command.term_width(columns),
         None => command,
     }
+}
+
+/// The same without what is not there yet.
+pub(super) fn documented(environment: &Environment) -> clap::Command {
+    command(environment).mut_subcommands(|sub| {
+        let hidden = sub.is_hide_set() || takes_anything(sub.get_name());
+        sub.hide(hidden)
+    })
 }
 
 /// Whether the sub-command `name` is not there yet, so that its arguments mean nothing.

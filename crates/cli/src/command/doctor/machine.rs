@@ -5,13 +5,11 @@ use ch_linux::namespace::Identity;
 
 use super::check::Check;
 use crate::command::dependencies::has_hash_instructions;
-use crate::command::probe::Found;
-use crate::command::{Context, probe};
-use crate::failure::Failure;
+use crate::command::probe::{self, Found};
+use crate::environment::Environment;
 
 /// What a container needs, root emulation, and what makes things fast.
-pub(super) fn checks(context: &Context) -> Result<Vec<Check>, Failure> {
-    let found = probe::run()?;
+pub(super) fn checks(found: &Found, environment: &Environment) -> Vec<Check> {
     let namespaces = match &found.namespaces {
         None => {
             let Identity { uid, gid } = Identity::current();
@@ -21,16 +19,11 @@ pub(super) fn checks(context: &Context) -> Result<Vec<Check>, Failure> {
             )
         }
         Some(error) => {
-            let (message, hint) = probe::explain(error, &context.environment);
+            let (message, hint) = probe::explain(error, environment);
             Check::fail("user-namespaces", message, hint)
         }
     };
-    Ok(vec![
-        namespaces,
-        processes(&found),
-        emulation(&found),
-        hashing(),
-    ])
+    vec![namespaces, processes(found), emulation(found), hashing()]
 }
 
 /// Without a namespace of processes containers see those of the host.
@@ -48,28 +41,34 @@ fn processes(found: &Found) -> Check {
     }
 }
 
-/// The best mode that this kernel allows.
+/// The best mode of root emulation that this kernel allows.
+pub(super) fn mode(found: &Found) -> Mode {
+    match (&found.supervisor, &found.filter) {
+        (None, _) => Mode::Supervisor,
+        (Some(_), None) => Mode::Seccomp,
+        (Some(_), Some(_)) => Mode::None,
+    }
+}
+
+/// What that means, and why it is not a better one.
 fn emulation(found: &Found) -> Check {
     const ID: &str = "root-emulation";
-    let chosen = |mode: Mode| format!("--force={mode}");
-    match (&found.supervisor, &found.filter) {
-        (None, _) => Check::ok(
-            ID,
-            format_args!("{}: owners are remembered", chosen(Mode::Supervisor)),
-        ),
-        (Some(reason), None) => Check::slow(
+    let mode = mode(found);
+    let reason = found.filter.as_ref().or(found.supervisor.as_ref());
+    let reason = reason.map(String::as_str).unwrap_or_default();
+    match mode {
+        Mode::Supervisor => Check::ok(ID, format_args!("--force={mode}: owners are remembered")),
+        Mode::Seccomp => Check::slow(
             ID,
             format_args!(
-                "{}: owners are forgotten, as no supervisor is possible: {reason}",
-                chosen(Mode::Seccomp)
+                "--force={mode}: owners are forgotten, as no supervisor is possible: {reason}"
             ),
-            "leave the surrounding seccomp supervisor (a container of another program, for instance), or use Linux 5.9 or later",
+            "leave the container whose seccomp filter has a supervisor, or use Linux 5.9 or later",
         ),
-        (Some(_), Some(reason)) => Check::slow(
+        Mode::Fakeroot | Mode::None => Check::slow(
             ID,
             format_args!(
-                "{}: package managers may fail, as no filter is possible: {reason}",
-                chosen(Mode::None)
+                "--force={mode}: package managers may fail, as no filter is possible: {reason}"
             ),
             "use a kernel with CONFIG_SECCOMP_FILTER, or --force=fakeroot",
         ),

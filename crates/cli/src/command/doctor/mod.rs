@@ -11,24 +11,50 @@ mod storage;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde::Serialize;
 
-use super::Context;
+use super::json::{self, FormatArgs};
+use super::{Context, probe};
 use crate::failure::Failure;
 use check::{Check, Status};
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
-pub(crate) struct DoctorArgs {}
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// Everything that was found.
+#[derive(Debug, Serialize)]
+struct Report {
+    checks: Vec<Check>,
+    /// How layers are put together; nothing where they can't be.
+    engine: Option<&'static str>,
+    /// The mode of root emulation that `build` has here.
+    emulation: &'static str,
+}
 
 /// Prints a line for each check; status 1 if `build` or `pull` can't work.
-pub(super) fn run(_arguments: &DoctorArgs, context: &Context) -> Result<ExitCode, Failure> {
-    let mut checks = machine::checks(context)?;
+pub(super) fn run(arguments: &DoctorArgs, context: &Context) -> Result<ExitCode, Failure> {
+    let found = probe::run()?;
+    let mut checks = machine::checks(&found, &context.environment);
     checks.extend(storage::checks(context));
     checks.extend(programs::checks(&context.environment));
-    let report: String = checks.iter().map(ToString::to_string).collect();
-    context.terminal.output(report)?;
+    let mounts = |check: &Check| check.id == storage::OVERLAY && check.status == Status::Ok;
+    let report = Report {
+        engine: checks.iter().any(mounts).then_some("overlay"),
+        emulation: machine::mode(&found).name(),
+        checks,
+    };
+    if arguments.format.is_json(context) {
+        json::print("doctor", &report, context)?;
+    } else {
+        let lines: String = report.checks.iter().map(ToString::to_string).collect();
+        context.terminal.output(lines)?;
+    }
     let fails = |check: &Check| check.status == Status::Fail;
-    Ok(if checks.iter().any(fails) {
+    Ok(if report.checks.iter().any(fails) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS

@@ -12,6 +12,8 @@ use crate::command::Context;
 use crate::failure::{Failure, advised};
 
 const ID: &str = "storage";
+/// The check of overlays.
+pub(super) const OVERLAY: &str = "overlay";
 /// Less room than this is soon used up.
 const LITTLE_SPACE: u64 = 2 << 30;
 /// Owners of files need attributes of this size.
@@ -151,9 +153,8 @@ fn of_file_system(trial: &Trial) -> Vec<Check> {
 
 /// Whether layers can be mounted here.
 fn overlay(storage: &Storage) -> Check {
-    const ID: &str = "overlay";
     let of_error = |error: &(dyn std::error::Error + 'static), hint: Option<&str>| {
-        Check::fail(ID, error, hint.map(str::to_owned))
+        Check::fail(OVERLAY, error, hint.map(str::to_owned))
     };
     let executable = match Executable::current() {
         Ok(executable) => executable,
@@ -164,7 +165,7 @@ fn overlay(storage: &Storage) -> Check {
         Err(error) => return of_error(&error, error.hint()),
     };
     match ch_rootfs::probe(storage, &mounter) {
-        Ok(()) => Check::ok(ID, "layers are mounted by overlayfs, without fsync"),
+        Ok(()) => Check::ok(OVERLAY, "layers are mounted by overlayfs, without fsync"),
         Err(error) => of_error(&error, error.hint()),
     }
 }
