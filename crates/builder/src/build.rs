@@ -1,5 +1,7 @@
 //! The entry: from a syntax tree to an image in the storage directory.
 
+use std::sync::Arc;
+
 use ch_container::{Stop, Stream};
 use ch_dockerfile::File;
 use ch_dockerfile::ast::{Command, CopySource};
@@ -8,7 +10,7 @@ use ch_oci::Reference;
 use ch_storage::{ImageRecord, Storage};
 use ch_transfer::PullError;
 
-use crate::context::ignore;
+use crate::context::ignore::Hidden;
 use crate::error::{BuildError, Problem};
 use crate::plan::{Plan, PlannedStep};
 use crate::schedule::{self, Schedule};
@@ -78,17 +80,17 @@ pub fn build(
         created: plan.created,
         ..given.clone()
     };
-    check_ignore_file(&plan, &options)?;
+    hidden(&plan, &options)?;
     let images = schedule::prepare(context, &options, &mut plan, events)?;
     // Triggers of images may copy too.
-    check_ignore_file(&plan, &options)?;
-    Schedule::new(context, &options, &plan, &images, events)?.run()
+    let hidden = hidden(&plan, &options)?;
+    Schedule::new(context, &options, &plan, &images, hidden, events)?.run()
 }
 
-/// Refuses to copy out of a context of which something is to be ignored.
-fn check_ignore_file(plan: &Plan<'_>, options: &Options) -> Result<(), BuildError> {
+/// What of the context `COPY` does not see; only asked if something is copied from it.
+fn hidden(plan: &Plan<'_>, options: &Options) -> Result<Option<Arc<Hidden>>, BuildError> {
     let Some(context) = &options.context else {
-        return Ok(());
+        return Ok(None);
     };
     let mut steps = plan.stages.values().flat_map(|planned| &planned.steps);
     let copies = |step: &&PlannedStep<'_>| {
@@ -99,17 +101,12 @@ fn check_ignore_file(plan: &Plan<'_>, options: &Options) -> Result<(), BuildErro
         }
     };
     let Some(copy) = steps.find(copies) else {
-        return Ok(());
+        return Ok(None);
     };
-    let found = ignore::find(context, options.dockerfile.as_deref());
-    let refusal = match found {
-        Ok(None) => return Ok(()),
-        Ok(Some(path)) => {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let hint = format!("without {name}, COPY would see what it excludes");
-            BuildError::from(Problem::NotSupported(name.into_owned())).with_any_hint(Some(hint))
-        }
-        Err(error) => Problem::files("can't read what the context ignores")(error).into(),
-    };
-    Err(refusal.at(&plan.file.source, copy.span))
+    let found = Hidden::find(&options.ignore_file, context, options.dockerfile.as_deref());
+    let found = found.map_err(|error| {
+        let error = BuildError::from(Problem::Ignore(error));
+        error.at(&plan.file.source, copy.span)
+    })?;
+    Ok(found.map(Arc::new))
 }

@@ -12,7 +12,7 @@ use ch_linux::signal::Signal;
 use ch_rootfs::SpawnError;
 
 use crate::context::error::did_you_mean;
-use crate::{CopyError, ModeError};
+use crate::{CopyError, IgnoreError, ModeError};
 
 /// Why an image could not be built.
 ///
@@ -140,6 +140,9 @@ pub enum Problem {
         /// What failed.
         source: SyscallError,
     },
+    /// What the context hides can't be found out.
+    #[error(transparent)]
+    Ignore(#[from] IgnoreError),
     /// `COPY` failed.
     #[error(transparent)]
     Copy(#[from] CopyError),

@@ -29,7 +29,8 @@ mod stage;
 mod step;
 
 pub use build::{Built, Context, Pull, TakeOutput, Tell, build, check};
-pub use context::error::{ChangedError, CopyError, NoSourcesError, OutsideError};
+pub use context::error::{ChangedError, CopyError, ExcludedError, NoSourcesError, OutsideError};
+pub use context::ignore::{IgnoreError, IgnoreFile};
 pub use context::mode::ModeError;
 pub use context::pattern::MalformedPatternError;
 pub use error::{BuildError, Problem};

@@ -7,8 +7,8 @@ use ch_container::environment::pass_through;
 use ch_oci::{Platform, Reference};
 use jiff::Timestamp;
 
-use crate::ForceCommand;
 use crate::scope::SOURCE_DATE_EPOCH;
+use crate::{ForceCommand, IgnoreFile};
 
 /// What is to be built, and how.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Options {
     pub context: Option<PathBuf>,
     /// Where the Dockerfile is, if it is a file; what is to be ignored may stand beside it.
     pub dockerfile: Option<PathBuf>,
+    /// Which file says what `COPY` does not see of the context.
+    pub ignore_file: IgnoreFile,
     /// `--build-arg`, in order; a later one of the same name wins.
     pub build_arguments: Vec<BuildArgument>,
     /// Variables of the host; those of [`pass_through`] are handed on to `RUN`.

@@ -30,6 +30,14 @@ pub enum CopyError {
         /// What is the case inside.
         source: OutsideError,
     },
+    /// A source is hidden by the context's ignore file.
+    #[error("source not found: {source_text}")]
+    Excluded {
+        /// The source as the author wrote it.
+        source_text: String,
+        /// Where that is written.
+        source: ExcludedError,
+    },
     /// A wildcard that is not well-formed.
     #[error("source {source_text}")]
     Pattern {
@@ -106,6 +114,16 @@ pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
 #[derive(Debug, thiserror::Error)]
 #[error("no sources found")]
 pub struct NoSourcesError;
+
+/// The line of an ignore file that hides something.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("excluded by {}:{line}", file.display())]
+pub struct ExcludedError {
+    /// The ignore file.
+    pub file: PathBuf,
+    /// Counted from 1.
+    pub line: usize,
+}
 
 /// A source is not what it was when the copy was looked up.
 #[derive(Debug, thiserror::Error)]

@@ -46,7 +46,7 @@ impl Place {
     /// One copy of all sources; that it fails is all right.
     fn copy(&self, image: &Path, sources: &[&str], destination: &str) -> bool {
         let copy = || {
-            let root = Root::open(&self.at("context")).ok()?;
+            let root = Root::open(&self.at("context"), None).ok()?;
             let sources: Vec<_> = sources.iter().map(|it| (*it).to_owned()).collect();
             let operands = root.resolve(&sources).ok()?;
             let mut contents = Contents::load(None, &self.at("context"));

@@ -16,9 +16,10 @@ mod worker;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::build::{Built, Context};
+use crate::context::ignore::Hidden;
 use crate::error::{BuildError, Problem};
 use crate::machinery::Processes;
 use crate::plan::Plan;
@@ -37,6 +38,8 @@ pub(crate) struct Schedule<'a> {
     options: &'a Options,
     plan: &'a Plan<'a>,
     images: &'a Images,
+    /// What `COPY` does not see of the context.
+    hidden: Option<Arc<Hidden>>,
     events: &'a Tell<'a>,
     processes: Processes<'a>,
     /// What `COPY` reads, once there was one.
@@ -79,6 +82,7 @@ impl<'a> Schedule<'a> {
         options: &'a Options,
         plan: &'a Plan<'a>,
         images: &'a Images,
+        hidden: Option<Arc<Hidden>>,
         events: &'a Tell<'a>,
     ) -> Result<Self, BuildError> {
         Ok(Self {
@@ -86,6 +90,7 @@ impl<'a> Schedule<'a> {
             options,
             plan,
             images,
+            hidden,
             events,
             processes: Processes::new(context)?,
             sources: OnceLock::new(),
@@ -136,7 +141,7 @@ impl<'a> Schedule<'a> {
             return Ok(sources);
         }
         let path = self.options.context.as_deref().ok_or(Problem::NoContext)?;
-        let sources = copy::Sources::open(path, self.context.storage)?;
+        let sources = copy::Sources::open(path, self.hidden.clone(), self.context.storage)?;
         // Opened twice at the same time, the first one counts.
         Ok(self.sources.get_or_init(|| sources))
     }

@@ -1,7 +1,7 @@
 //! `COPY`: files of the context, and here-documents, into the workspace.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ch_dockerfile::Word;
 use ch_dockerfile::ast::{Copy, CopySource};
@@ -12,6 +12,7 @@ use ch_storage::{StateId, Storage};
 use crate::CopyError;
 use crate::context::contents::Contents;
 use crate::context::destination::Destination;
+use crate::context::ignore::Hidden;
 use crate::context::imposed::{Ids, Imposed};
 use crate::context::mode::Mode;
 use crate::context::original::Originals;
@@ -30,9 +31,13 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Opens the directory `path`.
-    pub(crate) fn open(path: &Path, storage: Option<&Storage>) -> Result<Self, Problem> {
-        let root = Root::open(path).map_err(|source| Problem::Context {
+    /// Opens the directory `path`, of which something may be `hidden`.
+    pub(crate) fn open(
+        path: &Path,
+        hidden: Option<Arc<Hidden>>,
+        storage: Option<&Storage>,
+    ) -> Result<Self, Problem> {
+        let root = Root::open(path, hidden).map_err(|source| Problem::Context {
             path: path.display().to_string(),
             source,
         })?;

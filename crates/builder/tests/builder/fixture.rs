@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ch_builder::{
-    BuildArgument, BuildError, Built, Cache, Context, Event, ForceCommand, Options, PullPolicy,
-    UnusedArguments, build,
+    BuildArgument, BuildError, Built, Cache, Context, Event, ForceCommand, IgnoreFile, Options,
+    PullPolicy, UnusedArguments, build,
 };
 use ch_container::{Stop, Stream};
 use ch_dockerfile::Source;
@@ -144,6 +144,7 @@ impl Fixture {
             store: true,
             context: Some(self.path("")),
             dockerfile: Some(self.path("Dockerfile")),
+            ignore_file: IgnoreFile::Usual,
             build_arguments: Vec::new(),
             host_environment: Vec::new(),
             target: None,

@@ -17,6 +17,7 @@ mod copy_vectors;
 mod fakeroot;
 mod fixture;
 mod heredoc;
+mod ignore;
 mod instructions;
 mod onbuild;
 mod refusals;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         ("vectors of copies", copy_vectors::CASES),
         ("copies after a change", copy_again::CASES),
         ("here-documents", heredoc::CASES),
+        ("ignore files", ignore::CASES),
         ("fakeroot mode", fakeroot::CASES),
         ("instructions", instructions::CASES),
         ("triggers", onbuild::CASES),

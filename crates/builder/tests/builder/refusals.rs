@@ -24,10 +24,6 @@ pub(crate) const CASES: &[Case] = &[
         automatic_arguments,
     ),
     (
-        "a_context_with_an_ignore_file_is_not_copied_from",
-        ignore_file,
-    ),
-    (
         "operands_without_meaning_are_told_before_the_first_step",
         operands,
     ),
@@ -199,20 +195,6 @@ fn advice(fixture: &Fixture) {
     };
     assert_eq!(hint(fails, &silent), None);
     assert_eq!(hint(fails, &fixture.options()), None);
-}
-
-fn ignore_file(fixture: &Fixture) {
-    fixture.write("f", "f");
-    fixture.write(".dockerignore", "secret\n");
-    let outcome = fixture.build("FROM base\nRUN echo expensive\nCOPY . /c\n");
-    let error = outcome.bad();
-    let want = "not yet supported: .dockerignore\n";
-    assert!(error.starts_with(want), "{error}");
-    assert!(error.contains("COPY . /c"), "{error}");
-    assert_eq!(outcome.transcript, "");
-    fixture.build("FROM base\nRUN true\n").good();
-    fixture.write("Dockerfile.dockerignore", "# nothing\n");
-    fixture.build("FROM base\nCOPY . /c\n").good();
 }
 
 fn operands(fixture: &Fixture) {

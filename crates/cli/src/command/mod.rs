@@ -143,12 +143,9 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Later(what) => Err(Failure::not_yet(what)),
         Command::List(arguments) => list::run(&arguments, context),
         Command::Prune(arguments) => prune::run(&arguments, context),
-<<<<<<< HEAD
         Command::Login(arguments) => login::log_in(&arguments, context),
         Command::Logout(arguments) => login::log_out(&arguments, context),
-=======
         Command::Pages(arguments) => pages::run(&arguments, context),
->>>>>>> 59866ac (cli, docs: guide, concepts, reference, and doctor as JSON)
         Command::Pull(arguments) => pull::run(&arguments, context),
         Command::Push(arguments) => push::run(&arguments, context),
         Command::Reset => reset::run(context),

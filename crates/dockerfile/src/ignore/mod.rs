@@ -27,19 +27,28 @@ struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IgnoreSyntaxError {
     /// A `!` and nothing else.
-    #[error("line {line}: illegal exclusion pattern: \"!\"")]
+    #[error("illegal exclusion pattern: \"!\"")]
     Bang {
         /// Counted from 1.
         line: usize,
     },
     /// A class that is not closed, an escape at the end, a range from high to low.
-    #[error("line {line}: malformed pattern: {text:?}")]
+    #[error("malformed pattern: {text:?}")]
     Malformed {
         /// Counted from 1.
         line: usize,
         /// The pattern.
         text: String,
     },
+}
+
+impl IgnoreSyntaxError {
+    /// Where it is, counted from 1.
+    pub fn line(&self) -> usize {
+        match self {
+            Self::Bang { line } | Self::Malformed { line, .. } => *line,
+        }
+    }
 }
 
 /// A path of the context, judged.

@@ -7,12 +7,14 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ch_linux::file::{self, Kind, OFlags, Status};
 use ch_linux::{SyscallError, in_root, memfd};
 
 use super::destination;
 use super::error::{CopyError, NoSourcesError, OutsideError};
+use super::ignore::{Hidden, Sight};
 use super::pattern::Component;
 
 /// A directory tree to copy from.
@@ -21,6 +23,8 @@ pub(crate) struct Root {
     descriptor: OwnedFd,
     /// Where a directory of the host is, for links that are meaningful only there; an image is nowhere.
     host_path: Option<PathBuf>,
+    /// What is not to be seen of a context.
+    hidden: Option<Arc<Hidden>>,
 }
 
 /// One file or directory to copy, open.
@@ -34,6 +38,8 @@ pub(crate) struct Operand {
     pub(crate) descriptor: File,
     /// What it is.
     pub(crate) status: Status,
+    /// What is seen of it, where something is hidden.
+    pub(crate) sight: Option<Sight>,
 }
 
 impl Operand {
@@ -46,6 +52,7 @@ impl Operand {
             path: format!("<<{name}").into(),
             status: file::status(&descriptor)?,
             descriptor,
+            sight: None,
         })
     }
 
@@ -64,6 +71,27 @@ impl Operand {
     pub(crate) fn is_directory(&self) -> bool {
         self.status.kind == Kind::Directory
     }
+
+    /// Whether it is hidden, and there only for the sake of what may be seen in it.
+    pub(crate) fn is_hidden(&self) -> bool {
+        let sight = self.sight.as_ref();
+        sight.is_some_and(|sight| sight.hidden_by().is_some())
+    }
+
+    /// Whether it, or something in it, may be seen.
+    fn is_seen(&self) -> bool {
+        let sight = self.sight.as_ref();
+        sight.is_none_or(|sight| sight.shows(self.status.kind))
+    }
+
+    /// That nobody sees it.
+    pub(crate) fn excluded(&self) -> CopyError {
+        let line = self.sight.as_ref().and_then(Sight::hidden_by);
+        CopyError::Excluded {
+            source_text: self.path.display().to_string(),
+            source: line.expect("only what is hidden is excluded"),
+        }
+    }
 }
 
 /// A source, read and cleaned.
@@ -75,11 +103,12 @@ struct Source<'a> {
 }
 
 impl Root {
-    /// Opens a directory of the host.
-    pub(crate) fn open(path: &Path) -> Result<Self, SyscallError> {
+    /// Opens a directory of the host, of which something may be `hidden`.
+    pub(crate) fn open(path: &Path, hidden: Option<Arc<Hidden>>) -> Result<Self, SyscallError> {
         Ok(Self {
             descriptor: file::open_directory(path)?,
             host_path: Some(path.to_owned()),
+            hidden,
         })
     }
 
@@ -88,6 +117,7 @@ impl Root {
         Ok(Self {
             descriptor: file::open_directory_at(root, ".")?,
             host_path: None,
+            hidden: None,
         })
     }
 
@@ -128,16 +158,18 @@ impl Root {
             .collect();
         if let Some(path) = literal {
             return match self.open_operand(&path)? {
+                Some(operand) if !operand.is_seen() => Err(operand.excluded()),
                 Some(operand) => Ok(vec![operand]),
                 None => Err(self.not_found(source, &path)),
             };
         }
         let mut paths = self.expand(&source.components)?;
         paths.sort_unstable();
-        paths
-            .iter()
-            .filter_map(|path| self.open_operand(path).transpose())
-            .collect()
+        let mut operands = Vec::new();
+        for path in &paths {
+            operands.extend(self.open_operand(path)?.filter(Operand::is_seen));
+        }
+        Ok(operands)
     }
 
     /// All paths that match, whether or not their literal ends exist.
@@ -201,12 +233,28 @@ impl Root {
             Some(_) => path.to_owned(),
             None => destination::resolve(&self.descriptor, path)?.path,
         };
+        let hidden = self.hidden.as_ref();
+        let sight = hidden.map(|hidden| hidden.sight(&self.real_path(&descriptor, path)));
         Ok(Some(Operand {
             name: path.file_name().unwrap_or_default().to_owned(),
             path: place,
             descriptor,
             status,
+            sight,
         }))
+    }
+
+    /// Where `object`, which was found at `path`, is below the root: a link may have led to it.
+    fn real_path(&self, object: &File, path: &Path) -> PathBuf {
+        let place = |descriptor: BorrowedFd<'_>| {
+            std::fs::read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd()))
+        };
+        let (root, object) = (place(self.descriptor.as_fd()), place(object.as_fd()));
+        let below = match (&root, &object) {
+            (Ok(root), Ok(object)) => object.strip_prefix(root).ok(),
+            _ => None,
+        };
+        below.unwrap_or(path).to_owned()
     }
 
     /// Where a link that makes no sense inside the root leads on the host, if that is inside again:

@@ -11,7 +11,7 @@ fn root_with(paths: &[&str]) -> (tempfile::TempDir, Root) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "x").unwrap();
     }
-    let root = Root::open(directory.path()).unwrap();
+    let root = Root::open(directory.path(), None).unwrap();
     (directory, root)
 }
 

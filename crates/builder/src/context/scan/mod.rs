@@ -42,6 +42,9 @@ pub(crate) fn look(
         let directories: HashSet<&Path> = directories.map(|it| it.path.as_path()).collect();
         contents.learn(walked.discoveries, &operand.path, &directories);
         contents.count_read(walked.read);
+        if operand.is_hidden() && walked.seen.is_empty_directory() {
+            return Err(operand.excluded());
+        }
         all.push(walked.seen);
     }
     Ok(all)

@@ -21,6 +21,16 @@ pub(crate) struct Seen {
     pub(crate) directories: Vec<Directory>,
 }
 
+impl Seen {
+    /// Whether nothing is in the directory that it is.
+    pub(crate) fn is_empty_directory(&self) -> bool {
+        match self.top {
+            Object::Directory(number) => self.directories[number].entries.is_empty(),
+            _ => false,
+        }
+    }
+}
+
 /// A directory.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Directory {

@@ -29,7 +29,7 @@ fn context() -> TempDir {
 }
 
 fn seen_by(threads: usize, context: &Path, contents: &mut Contents) -> (Vec<Seen>, String) {
-    let root = Root::open(context).unwrap();
+    let root = Root::open(context, None).unwrap();
     let operands = root.resolve(&["top".to_owned()]).unwrap();
     let seen = look(&operands, Originals::Host, contents, threads).unwrap();
     let mut key = KeyHash::new("test");

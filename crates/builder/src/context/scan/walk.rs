@@ -16,6 +16,7 @@ use super::seen::{Directory, Entry, FileSeen, Object, Seen};
 use super::{Attribute, duplicate, open_object, sorted_entries};
 use crate::context::contents::{self, Contents, Discovery, Known};
 use crate::context::error::{CopyError, reading};
+use crate::context::ignore::Sight;
 use crate::context::original::{Origin, Originals};
 use crate::context::pool::{self, Tasks};
 use crate::context::resolve::Operand;
@@ -52,6 +53,7 @@ pub(super) fn walk(
             number: walk.number(),
             descriptor,
             path: operand.path.clone(),
+            sight: operand.sight.clone(),
         };
         let workers = pool::run(threads, first, Worker::default, |worker, task, tasks| {
             walk.perform(worker, task, tasks)
@@ -90,6 +92,7 @@ fn assemble(origin: Origin, top: Object, workers: Vec<Worker>) -> Walked {
     }
     headers.sort_unstable_by_key(|header| header.number);
     shares.sort_unstable_by_key(|share| (share.directory, share.start));
+    let hidden: Vec<_> = headers.iter().map(|header| header.hidden).collect();
     let directory = |header: Header| Directory {
         path: header.path,
         status: header.status,
@@ -102,6 +105,7 @@ fn assemble(origin: Origin, top: Object, workers: Vec<Worker>) -> Walked {
         let entries = &mut directories[share.directory].entries;
         entries.append(&mut share.entries);
     }
+    leave_out(&hidden, &mut directories);
     Walked {
         seen: Seen {
             origin,
@@ -110,6 +114,20 @@ fn assemble(origin: Origin, top: Object, workers: Vec<Worker>) -> Walked {
         },
         discoveries,
         read,
+    }
+}
+
+/// Leaves out directories that are `hidden` and turned out to have nothing in them that is seen. The operand itself stays.
+fn leave_out(hidden: &[bool], directories: &mut [Directory]) {
+    let mut empty = vec![false; directories.len()];
+    // A directory has a higher number than the one that it is in.
+    for number in (0..directories.len()).rev() {
+        let entries = &mut directories[number].entries;
+        entries.retain(|entry| match entry.object {
+            Object::Directory(below) => !empty[below],
+            _ => true,
+        });
+        empty[number] = hidden[number] && entries.is_empty();
     }
 }
 
@@ -126,12 +144,14 @@ enum Task<'a> {
         number: usize,
         descriptor: File,
         path: PathBuf,
+        sight: Option<Sight>,
     },
     /// A directory to be opened.
     Enter {
         number: usize,
         parent: Arc<Level<'a>>,
         name: OsString,
+        sight: Option<Sight>,
     },
     /// Some entries of one.
     Look {
@@ -145,8 +165,18 @@ struct Level<'a> {
     number: usize,
     descriptor: File,
     path: PathBuf,
+    /// Those that are seen.
     entries: Vec<(OsString, Kind)>,
     known: Known<'a>,
+    sight: Option<Sight>,
+}
+
+/// A directory that was opened.
+struct Found {
+    number: usize,
+    descriptor: File,
+    path: PathBuf,
+    sight: Option<Sight>,
 }
 
 /// A directory without what is in it.
@@ -156,6 +186,8 @@ struct Header {
     status: Status,
     believed: Override,
     attributes: Vec<Attribute>,
+    /// It is hidden, and there only for the sake of what may be seen in it.
+    hidden: bool,
 }
 
 /// Some entries of a directory.
@@ -202,18 +234,34 @@ impl<'a> Walk<'a> {
                 number,
                 descriptor,
                 path,
-            } => self.enter(worker, number, descriptor, path, tasks),
+                sight,
+            } => {
+                let found = Found {
+                    number,
+                    descriptor,
+                    path,
+                    sight,
+                };
+                self.enter(worker, found, tasks)
+            }
             Task::Enter {
                 number,
                 parent,
                 name,
+                sight,
             } => {
                 let path = parent.path.join(&name);
                 let opened = open_object(&parent.descriptor, &name);
                 // A descriptor less while what is below is looked at.
                 drop(parent);
                 let (descriptor, _) = opened.map_err(reading(&path))?;
-                self.enter(worker, number, descriptor, path, tasks)
+                let found = Found {
+                    number,
+                    descriptor,
+                    path,
+                    sight,
+                };
+                self.enter(worker, found, tasks)
             }
             Task::Look { level, entries } => self.look(worker, &level, entries, tasks),
         }
@@ -222,11 +270,15 @@ impl<'a> Walk<'a> {
     fn enter(
         &self,
         worker: &mut Worker,
-        number: usize,
-        descriptor: File,
-        path: PathBuf,
+        found: Found,
         tasks: &Tasks<Task<'a>>,
     ) -> Result<(), CopyError> {
+        let Found {
+            number,
+            descriptor,
+            path,
+            sight,
+        } = found;
         let failed = reading(&path);
         let status = file::status(&descriptor).map_err(&failed)?;
         let origin = self.originals.origin();
@@ -236,8 +288,11 @@ impl<'a> Walk<'a> {
             status,
             attributes: origin.attributes(&descriptor).map_err(&failed)?,
             path: path.clone(),
+            hidden: sight
+                .as_ref()
+                .is_some_and(|sight| sight.hidden_by().is_some()),
         });
-        let entries = sorted_entries(&descriptor).map_err(&failed)?;
+        let mut entries = sorted_entries(&descriptor).map_err(&failed)?;
         let known = self.contents.directory(&path);
         let names = entries.iter().map(|(name, _)| name.as_os_str());
         let gone = known.missing_in(names).into_iter();
@@ -246,12 +301,16 @@ impl<'a> Walk<'a> {
             name,
             entry: None,
         }));
+        if let Some(sight) = &sight {
+            entries.retain(|(name, kind)| sight.enter(name).shows(*kind));
+        }
         let level = Arc::new(Level {
             number,
             descriptor,
             path,
             entries,
             known,
+            sight,
         });
         let count = level.entries.len();
         for start in (SHARE..count).step_by(SHARE).rev() {
@@ -279,6 +338,7 @@ impl<'a> Walk<'a> {
                     number,
                     parent: Arc::clone(level),
                     name: name.clone(),
+                    sight: level.sight.as_ref().map(|sight| sight.enter(name)),
                 });
                 Some(Object::Directory(number))
             } else {

@@ -83,7 +83,7 @@ fn copy_as(
 ) -> Result<Learned, CopyError> {
     let (to, sources) = words.split_last().unwrap();
     let sources: Vec<String> = sources.iter().map(|s| (*s).to_owned()).collect();
-    let operands = Root::open(context).unwrap().resolve(&sources)?;
+    let operands = Root::open(context, None).unwrap().resolve(&sources)?;
     let root = fs::File::open(image).unwrap();
     let target = Target {
         root: root.as_fd(),
@@ -255,7 +255,7 @@ fn links_and_pipes_of_another_owner_are_made_anew() {
         root: root.as_fd(),
         beside: &|path| Ok(learned.at(path)),
     };
-    let operands = Root::open(&from)
+    let operands = Root::open(&from, None)
         .unwrap()
         .resolve(&["d".to_owned()])
         .unwrap();

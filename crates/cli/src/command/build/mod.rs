@@ -107,6 +107,14 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "SECONDS", visible_alias = "timestamp")]
     source_date_epoch: Option<i64>,
 
+    /// File that says what COPY does not see (default: the Dockerfile's own, .containerignore or .dockerignore)
+    #[arg(long, value_name = "FILE", conflicts_with = "no_ignore")]
+    ignorefile: Option<PathBuf>,
+
+    /// COPY sees everything, whatever .dockerignore says
+    #[arg(long)]
+    no_ignore: bool,
+
     /// Only print what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,

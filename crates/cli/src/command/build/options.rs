@@ -5,7 +5,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
-use ch_builder::{BuildArgument, Cache, ForceCommand, Options, PullPolicy, UnusedArguments};
+use ch_builder::{
+    BuildArgument, Cache, ForceCommand, IgnoreFile, Options, PullPolicy, UnusedArguments,
+};
 use ch_emulation::Mode;
 use ch_oci::{Reference, Wanted};
 use clap::ValueEnum;
@@ -58,6 +60,11 @@ pub(super) fn options(
         dockerfile,
         created: source_date(arguments.source_date_epoch, &build_arguments, context)?,
         build_arguments,
+        ignore_file: match (&arguments.ignorefile, arguments.no_ignore) {
+            (Some(path), _) => IgnoreFile::At(path.clone()),
+            (None, true) => IgnoreFile::Nothing,
+            (None, false) => IgnoreFile::Usual,
+        },
         host_environment: host_environment.collect(),
         target: arguments.target.clone(),
         jobs: arguments.jobs.unwrap_or_else(cores),
