@@ -117,18 +117,16 @@ impl Start {
 /// What the image of a `FROM` stands for: an earlier stage, nothing, or an image.
 fn base(file: &File, index: usize, image: &Word, scope: &Scope) -> Result<Base, BuildError> {
     let expanded = expand(file, "FROM", &image.text, scope)?;
-    let name = expanded.text;
+    let (name, undefined) = (expanded.text, expanded.undefined.first());
+    let hint = undefined
+        .map(|variable| format!("image reference contains an undefined variable: ${variable}"));
     if name.is_empty() {
         let error = BuildError::from(Problem::BlankBase(image.text.clone()));
-        let hint = expanded
-            .undefined
-            .first()
-            .map(|variable| format!("image reference contains an undefined variable: ${variable}"));
         return Err(error.with_any_hint(hint));
     }
     match file.stage_named(&name, index) {
         Some(stage) => Ok(Base::Stage(stage)),
-        None => other_base(&name),
+        None => other_base(&name).map_err(|error| error.with_any_hint(hint)),
     }
 }
 

@@ -13,6 +13,7 @@ mod credentials;
 mod docs;
 mod doctor;
 mod documents;
+mod errors;
 mod export;
 mod images;
 mod kills;
