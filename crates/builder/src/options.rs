@@ -49,6 +49,8 @@ pub struct Options {
     pub advise_force: bool,
     /// Directories and files of the host that `RUN` sees.
     pub binds: Vec<ch_container::Mount>,
+    /// What `RUN` has otherwise than the host.
+    pub surroundings: ch_container::Surroundings,
     /// Only say what would be done.
     pub dry_run: bool,
     /// `SOURCE_DATE_EPOCH` of the environment: the time that config and history say instead of that of

@@ -51,6 +51,6 @@ pub use report::{End, Notice};
 pub use run::{Abilities, Context, Outcome, Output, RunError, Stream, run};
 pub use runtime::RUNTIME;
 pub use set_up::new_proc;
-pub use spec::{Mount, MountPoint, RunEnvironment, Source, Spec, Variables};
+pub use spec::{Mount, MountPoint, RunEnvironment, Source, Spec, Surroundings, Variables};
 pub use stop::Stop;
 pub use users::{GROUP, PASSWD, Users};

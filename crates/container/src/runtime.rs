@@ -15,6 +15,7 @@ use ch_linux::signal::{self, Signal};
 
 use crate::error::SetUpError;
 use crate::init;
+use crate::isolation::isolate_network;
 use crate::report::{Channel, Notice, Report, Request};
 
 /// The program that [`crate::run`] starts; `main` must know it.
@@ -63,6 +64,9 @@ fn start(request: &[u8], descriptors: Vec<OwnedFd>, channel: &Channel) -> Result
     })?;
     drop(user_namespace);
     make_namespaces(request.pid_namespace, channel)?;
+    if request.spec.surroundings.isolated {
+        isolate_network()?;
+    }
     // Refused where keyrings are not compiled in, forbidden or used up; then there is none to hide.
     let _ = process::new_session_keyring();
     prefer_as_victim();

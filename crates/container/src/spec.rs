@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -26,12 +27,25 @@ pub struct Spec {
     pub user: String,
     /// Host name where the container can have its own.
     pub host_name: String,
+    /// What differs from the host.
+    pub surroundings: Surroundings,
     /// Root emulation.
     pub emulation: ch_emulation::Mode,
     /// What the supervisor is to know from earlier steps.
     pub remembered: Vec<ch_emulation::Memory>,
     /// Mounts of the user, in the order they are made.
     pub mounts: Vec<Mount>,
+}
+
+/// What a container has otherwise than the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// No network but a loopback device of its own.
+    pub isolated: bool,
+    /// Lines of `/etc/hosts` beside those of the host: address and name.
+    pub hosts: Vec<(IpAddr, String)>,
+    /// Most bytes in `/dev/shm`; 64 MiB if not said.
+    pub shared_memory: Option<u64>,
 }
 
 /// Where the environment of a `RUN` comes from.

@@ -75,7 +75,6 @@ fn copy_option(copy: &Copy) -> Option<&'static str> {
 }
 
 fn run_option(run: &Run) -> Option<&'static str> {
-    let network = run.network.as_ref().is_some_and(|mode| mode.text == "none");
     let security = run
         .security
         .as_ref()
@@ -83,7 +82,6 @@ fn run_option(run: &Run) -> Option<&'static str> {
     let script = matches!(run.shell_input(), Some(RunInput::Script { .. }));
     let table = [
         (!run.mounts.is_empty(), "--mount"),
-        (network, "--network=none"),
         (security, "--security=insecure"),
         (!run.devices.is_empty(), "--device"),
         (script, "of a here-document that starts with #!"),

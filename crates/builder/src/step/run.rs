@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use ch_container::environment::pass_through;
-use ch_container::{RunEnvironment, Source, Spec, Variables};
+use ch_container::{RunEnvironment, Source, Spec, Surroundings, Variables};
 use ch_dockerfile::ast::{Form, Run, RunInput};
 use ch_emulation::Mode;
 use ch_storage::StateId;
@@ -39,6 +39,8 @@ pub(crate) struct Prepared {
     variables: Variables,
     /// What comes from the host.
     passed_through: Variables,
+    /// What is otherwise than on the host.
+    surroundings: Surroundings,
 }
 
 /// Makes the argument vector of `run` and everything that goes with it.
@@ -64,6 +66,10 @@ pub(crate) fn prepare(
         user: stage.config.config.user.clone().unwrap_or_default(),
         variables: variables(stage),
         passed_through: passed_through(options),
+        surroundings: Surroundings {
+            isolated: isolated(run, options),
+            ..options.surroundings.clone()
+        },
     })
 }
 
@@ -76,6 +82,16 @@ pub(crate) fn script(text: &str, stage: &Stage, options: &Options) -> Prepared {
         user: String::new(),
         variables: variables(stage),
         passed_through: passed_through(options),
+        surroundings: options.surroundings.clone(),
+    }
+}
+
+/// Whether `run` has no network: its own `--network`, unless that leaves it to the build.
+fn isolated(run: &Run, options: &Options) -> bool {
+    match run.network.as_ref().map(|mode| mode.text.as_str()) {
+        Some("none") => true,
+        Some("host") => false,
+        _ => options.surroundings.isolated,
     }
 }
 
@@ -179,6 +195,13 @@ impl Prepared {
             .field("emulation", options.emulation.name())
             .field("platform", options.platform.to_string())
             .field("host name", host_name(options));
+        // What is as on the host leaves no trace, or older states would be lost.
+        if self.surroundings.isolated {
+            key.field("network", "none");
+        }
+        for (address, name) in &self.surroundings.hosts {
+            key.field("host", format!("{address} {name}"));
+        }
         for bind in &options.binds {
             key.field("mount", bind.target.as_os_str().as_encoded_bytes());
             if let Source::Bind(source) = &bind.source {
@@ -221,6 +244,7 @@ impl Prepared {
             },
             user: self.user.clone(),
             host_name: host_name(options).to_owned(),
+            surroundings: self.surroundings.clone(),
             emulation: options.emulation,
             remembered: Vec::new(),
             mounts: options.binds.clone(),

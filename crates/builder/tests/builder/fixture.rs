@@ -9,7 +9,7 @@ use ch_builder::{
     BuildArgument, BuildError, Built, Cache, Context, Event, ForceCommand, IgnoreFile, Options,
     PullPolicy, UnusedArguments, build,
 };
-use ch_container::{Stop, Stream};
+use ch_container::{Stop, Stream, Surroundings};
 use ch_dockerfile::Source;
 use ch_emulation::Mode;
 use ch_linux::reexec::Executable;
@@ -158,6 +158,7 @@ impl Fixture {
             force_commands: ForceCommand::defaults(),
             advise_force: true,
             binds: Vec::new(),
+            surroundings: Surroundings::default(),
             dry_run: false,
             created: None,
             platform: platform(),

@@ -64,7 +64,6 @@ fn unsupported(fixture: &Fixture) {
         ("ADD x /", "ADD"),
         ("COPY --link x /", "COPY --link"),
         ("RUN --mount=type=cache,target=/x true", "RUN --mount"),
-        ("RUN --network=none true", "RUN --network=none"),
         (
             "RUN <<EOF\n#!/bin/sh\nEOF",
             "RUN of a here-document that starts with #!",

@@ -25,7 +25,6 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
     (
         "build",
         &[
-            ("add-host", Required),
             ("attest", Required),
             ("build-context", Required),
             ("cache-from", Required),
@@ -41,7 +40,6 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
             ("load", No),
             ("memory", Required),
             ("netrc", Required),
-            ("network", Required),
             ("on-error", Required),
             ("provenance", Optional),
             ("push", No),
@@ -50,7 +48,6 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
             ("save-stages", No),
             ("sbom", Optional),
             ("secret", Required),
-            ("shm-size", Required),
             ("squash", No),
             ("squash-all", No),
             ("ssh", Required),

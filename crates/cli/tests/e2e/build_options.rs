@@ -303,3 +303,48 @@ fn options_without_meaning_are_noted_and_change_nothing() {
         .exits(2)
         .complains("argument --format: invalid choice: 'yaml' (choose from 'oci', 'docker')\n");
 }
+
+#[test]
+fn commands_have_the_network_and_names_that_the_user_gives() {
+    let env = with_context("FROM base\nRUN cat /etc/hosts; cat /proc/net/dev | wc -l\n");
+    let devices = |built: &Outcome| built.stdout.lines().next_back().unwrap().to_owned();
+    let host = build(
+        &env,
+        &["--add-host=first;second:10.9.8.7", "--add-host", "v6=[::9]"],
+    );
+    let host = host.success();
+    for line in ["10.9.8.7\tfirst\n", "10.9.8.7\tsecond\n", "::9\tv6\n"] {
+        assert!(host.stdout.contains(line), "{host}");
+    }
+    let there = fs::read_to_string("/proc/net/dev").unwrap();
+    assert_eq!(devices(&host), there.lines().count().to_string());
+    // It is another step, with two lines of titles and one of the loopback device.
+    let none = build(&env, &["--network=none"]).success();
+    assert_eq!(devices(&none), "3", "{none}");
+    assert!(!none.stdout.contains("10.9.8.7"), "{none}");
+    build(&env, &["--network=none"]).success().prints("");
+    let refused = build(&env, &["--network=bridge"]).exits(1);
+    refused
+        .complains("error: not yet supported: --network=bridge\nhint: there are host and none\n");
+
+    env.write(
+        "context/Dockerfile",
+        "FROM base\nRUN --network=none cat /proc/net/dev | wc -l\n",
+    );
+    build(&env, &[]).success().prints("3\n");
+}
+
+#[test]
+fn shared_memory_is_as_large_as_the_user_says() {
+    let env = with_context("FROM base\nRUN stat -f -c '%S %b' /dev/shm\n");
+    let bytes = |options: &[&str]| -> u64 {
+        let built = build(&env, &[&["--no-cache"], options].concat()).success();
+        let numbers = built.stdout.split_whitespace();
+        numbers.map(|it| it.parse::<u64>().unwrap()).product()
+    };
+    assert_eq!(bytes(&[]), 64 << 20);
+    assert_eq!(bytes(&["--shm-size=1m"]), 1 << 20);
+    assert_eq!(bytes(&["--shm-size", "131072"]), 128 << 10);
+    let refused = build(&env, &["--shm-size=much"]).exits(1);
+    refused.complains("error: --shm-size: not a size: much\n");
+}

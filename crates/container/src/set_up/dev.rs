@@ -58,8 +58,12 @@ const PARTS: [Part; 3] = [
     },
 ];
 
-/// Makes and mounts `/dev`; the host's, where not even a tmpfs can be had.
-pub(super) fn private(ground: &Ground, notice: &dyn Fn(Notice)) -> Result<(), SetUpError> {
+/// Makes and mounts `/dev`; the host's, where not even a tmpfs can be had. `shared` is the size of `/dev/shm`.
+pub(super) fn private(
+    ground: &Ground,
+    shared: Option<u64>,
+    notice: &dyn Fn(Notice),
+) -> Result<(), SetUpError> {
     let dev = match tmpfs() {
         Ok(dev) => dev,
         Err(error) => {
@@ -79,7 +83,7 @@ pub(super) fn private(ground: &Ground, notice: &dyn Fn(Notice)) -> Result<(), Se
     }
     PARTS
         .iter()
-        .try_for_each(|part| add_part(&dev, part, notice))
+        .try_for_each(|part| add_part(&dev, part, shared, notice))
 }
 
 fn failed(name: &str) -> impl Fn(SyscallError) -> SetUpError {
@@ -114,8 +118,14 @@ fn node(dev: &OwnedFd, name: &str, notice: &dyn Fn(Notice)) -> Result<(), SetUpE
 }
 
 /// A file system of the container's own, or the host's where that is refused.
-fn add_part(dev: &OwnedFd, part: &Part, notice: &dyn Fn(Notice)) -> Result<(), SetUpError> {
-    let own = own_part(part);
+fn add_part(
+    dev: &OwnedFd,
+    part: &Part,
+    shared: Option<u64>,
+    notice: &dyn Fn(Notice),
+) -> Result<(), SetUpError> {
+    let size = shared.filter(|_| part.name == "shm");
+    let own = own_part(part, size);
     let mounted = match own {
         Ok(mounted) => mounted,
         Err(error) => {
@@ -139,13 +149,16 @@ fn add_part(dev: &OwnedFd, part: &Part, notice: &dyn Fn(Notice)) -> Result<(), S
         .map_err(failed(part.name))
 }
 
-fn own_part(part: &Part) -> Result<OwnedFd, SyscallError> {
+fn own_part(part: &Part, size: Option<u64>) -> Result<OwnedFd, SyscallError> {
     let system = FileSystem::open(part.kind)?;
     for flag in part.flags {
         system.flag(flag)?;
     }
     for (key, value) in part.options {
         system.string(key, value)?;
+    }
+    if let Some(size) = size {
+        system.string("size", &size.to_string())?;
     }
     system.mount(part.attributes)
 }

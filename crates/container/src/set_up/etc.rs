@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ch_linux::mount::{self, Attributes, Depth, FileSystem};
@@ -29,15 +30,16 @@ impl Copy {
 }
 
 /// Those of a `RUN`: writable, and forgotten. What the host lacks stays the image's.
-pub(super) fn of_run(host_name: &str) -> Vec<Copy> {
+pub(super) fn of_run(host_name: &str, further: &[(IpAddr, String)]) -> Vec<Copy> {
     let mut copies = Vec::new();
     if let Ok(content) = fs::read("/etc/resolv.conf") {
         copies.push(Copy::new("/etc/resolv.conf", content));
     }
-    copies.push(Copy::new(
-        "/etc/hosts",
-        hosts(fs::read("/etc/hosts"), host_name),
-    ));
+    let mut names = hosts(fs::read("/etc/hosts"), host_name);
+    for (address, name) in further {
+        names.extend_from_slice(format!("{address}\t{name}\n").as_bytes());
+    }
+    copies.push(Copy::new("/etc/hosts", names));
     copies
 }
 

@@ -74,8 +74,11 @@ pub(crate) fn for_run(
     })?;
     let sources = user::open_sources(&spec.mounts)?;
     let ground = Ground::attach(root)?;
-    etc::private_copies(&ground, &etc::of_run(&spec.host_name))?;
-    dev::private(&ground, notice)?;
+    etc::private_copies(
+        &ground,
+        &etc::of_run(&spec.host_name, &spec.surroundings.hosts),
+    )?;
+    dev::private(&ground, spec.surroundings.shared_memory, notice)?;
     match proc {
         Proc::New(proc) => ground.attach_directory(proc, "/proc".as_ref())?,
         Proc::Host => ground.bind_host("/proc".as_ref())?,

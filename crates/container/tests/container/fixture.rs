@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use ch_container::{
     Abilities, Context, End, Mount, Notice, Outcome, Output, RunEnvironment, RunError, Spec, Stop,
-    Stream, run,
+    Stream, Surroundings, run,
 };
 use ch_emulation::Mode;
 use ch_linux::mount::{self, Depth};
@@ -179,6 +179,7 @@ pub(crate) fn words(command: &[&str]) -> Spec {
         environment: RunEnvironment::default(),
         user: String::new(),
         host_name: "buildkitsandbox".to_owned(),
+        surroundings: Surroundings::default(),
         emulation: Mode::Seccomp,
         remembered: Vec::new(),
         mounts: Vec::<Mount>::new(),

@@ -6,6 +6,7 @@ mod options;
 mod output;
 mod outputs;
 mod result;
+mod surroundings;
 mod without_meaning;
 
 use std::num::NonZeroUsize;
@@ -29,6 +30,7 @@ use options::{PullWhen, Unused};
 use output::RunOutput;
 use outputs::Outputs;
 use result::{Finished, ResultArgs, Tally};
+use surroundings::SurroundingArgs;
 use without_meaning::WithoutMeaning;
 
 /// Arguments of `build`.
@@ -83,6 +85,9 @@ pub(crate) struct BuildArgs {
 
     #[command(flatten)]
     result: ResultArgs,
+
+    #[command(flatten)]
+    surroundings: SurroundingArgs,
 
     /// Execute these stages again, and those that are built on them (repeatable)
     #[arg(long, value_name = "STAGE,...", value_delimiter = ',')]

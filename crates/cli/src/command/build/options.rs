@@ -81,6 +81,7 @@ pub(super) fn options(
         force_commands: force_commands(&arguments.force_cmd, emulation)?,
         advise_force: !arguments.no_force_detect,
         binds: binds::mounts(&arguments.bind)?,
+        surroundings: arguments.surroundings.surroundings()?,
         dry_run: arguments.dry_run,
         platform: host_platform(context)?,
     })
