@@ -111,9 +111,8 @@ impl Pusher {
         match answer.status().as_u16() {
             201 => named_digest(&answer, &blob.digest).map(|()| Mount::Mounted),
             202 => Ok(Mount::Refused(Some(Begun(location(&answer)?)))),
-            // What may not be mounted may perhaps be uploaded.
-            400..=499 => Ok(Mount::Refused(None)),
-            _ => Err(self.refusal(answer, 202)),
+            // What can't be mounted may perhaps be uploaded.
+            _ => Ok(Mount::Refused(None)),
         }
     }
 

@@ -44,6 +44,8 @@ impl Session<'_> {
     pub(super) fn run(&self, begun: Option<Begun>) -> Result<(), UploadError> {
         let mut attempts = Attempts::new(self.pusher.client.options());
         let mut place = self.start(begun)?;
+        // Of all attempts: an upload that is lost and begun anew gets no further by coming as far as before.
+        let mut furthest = 0;
         loop {
             let (cause, wait) = match self.attempt(&place)? {
                 Attempt::Done => return Ok(()),
@@ -62,7 +64,8 @@ impl Session<'_> {
             }
             match self.state(&place)? {
                 Some(there) => {
-                    if there.offset > place.offset {
+                    if there.offset > furthest {
+                        furthest = there.offset;
                         attempts = Attempts::new(self.pusher.client.options());
                     }
                     place = there;

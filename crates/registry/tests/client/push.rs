@@ -278,6 +278,46 @@ fn an_upload_that_keeps_breaking_is_reported() {
 }
 
 #[test]
+fn an_upload_that_is_lost_each_time_it_gets_somewhere_is_given_up() {
+    let repository = Arc::new(Mutex::new(Repository::default()));
+    let kept = Arc::clone(&repository);
+    let cut = move |asked: &Asked, _| match asked.method.as_str() {
+        "PUT" => {
+            kept.lock().expect("no panic").keep(asked, 100_000);
+            Intake::Cut(100_000)
+        }
+        _ => Intake::All,
+    };
+    let server = Server::taking(cut, move |asked, number| {
+        let mut repository = repository.lock().expect("no panic");
+        match asked.method.as_str() {
+            // Ends the test where the upload would not end.
+            _ if number > 50 => Reply::new(403, ""),
+            "PATCH" => {
+                repository.uploads.clear();
+                Reply::new(404, "")
+            }
+            _ => repository.answer(asked),
+        }
+    });
+    let error = upload(&pusher(&server)).unwrap_err();
+    let expected = "upload broke off at 100000 of 1200000 bytes";
+    assert_eq!(error.to_string(), expected);
+    let asked = server.asked();
+    let puts = asked.iter().filter(|it| it.method == "PUT").count();
+    assert_eq!(puts, 2);
+}
+
+#[test]
+fn a_mount_that_fails_in_any_way_leaves_the_upload_to_be_made() {
+    for status in [200, 307, 403, 404, 405, 500, 501, 503] {
+        let server = Server::start(move |_, _| Reply::new(status, ""));
+        let mount = pusher(&server).mount(&Image::new().layer(), "y").unwrap();
+        assert!(matches!(mount, Mount::Refused(None)), "{status}: {mount:?}");
+    }
+}
+
+#[test]
 fn who_has_enough_ends_an_upload() {
     let (server, _) = registry(|_, _| Intake::All, false);
     let image = Image::new();
