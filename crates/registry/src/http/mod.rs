@@ -13,6 +13,7 @@ use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 use crate::endpoint::is_loopback;
+use crate::upload::is_unread;
 use crate::{FetchError, Options, Proxy, trust};
 pub(crate) use address::{address, follow, is_same_origin, without_query};
 use address::{host_and_port, port};
@@ -214,7 +215,7 @@ fn failure(error: ureq::Error, url: &Uri) -> FetchError {
 /// Says that a proxy is on the way to a host that could not be reached.
 fn named(error: FetchError, proxy: &Proxy) -> FetchError {
     match error {
-        FetchError::Unreachable { host, source } => {
+        FetchError::Unreachable { host, source } if !is_unread(&source) => {
             let text = format!("by proxy {proxy}: {source}");
             let source = io::Error::new(source.kind(), text);
             FetchError::Unreachable { host, source }

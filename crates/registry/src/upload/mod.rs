@@ -23,8 +23,8 @@ use crate::error::Received;
 use crate::http::{Answer, Method, Payload, without_query};
 use crate::{FetchError, RegistrySays};
 pub use error::UploadError;
-pub(crate) use piece::Piece;
 pub use piece::{Content, Watch};
+pub(crate) use piece::{Piece, is_unread};
 use session::Session;
 
 /// Answers that mean that a blob is not there, or not for us.

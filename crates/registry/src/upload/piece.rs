@@ -18,7 +18,7 @@ pub type Watch<'a> = &'a (dyn Fn(u64) -> bool + Sync);
 
 /// Why the bytes to be sent can't be read; behind the error of the request.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unread {
+enum Unread {
     /// What should be sent can't be read.
     #[error("can't read what is to be uploaded")]
     Failed(#[source] io::Error),
@@ -28,6 +28,11 @@ pub(super) enum Unread {
     /// Nobody wants it any more.
     #[error("stopped, because something else failed")]
     Stopped,
+}
+
+/// Whether a request failed because what it should send can't be read.
+pub(crate) fn is_unread(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Unread>())
 }
 
 impl Content {

@@ -10,7 +10,7 @@ use super::{Begun, Content, Pusher, UploadError, Watch, digest_of, location, nam
 use crate::client::{Access, Address, Call, retry_after, unexpected};
 use crate::http::{Answer, Method, Payload, may_pass, without_query};
 use crate::retry::Attempts;
-use crate::upload::piece::{Piece, Unread};
+use crate::upload::piece::{Piece, is_unread};
 use crate::{FetchError, RegistrySays};
 
 /// An upload of one blob.
@@ -222,10 +222,6 @@ impl Session<'_> {
             offset: end + 1,
         }))
     }
-}
-
-fn is_unread(error: &std::io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Unread>())
 }
 
 /// The address that ends the upload there.

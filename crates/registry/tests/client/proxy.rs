@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use ch_oci::{Reference, RegistryDefaults, RemoteReference, media_type};
-use ch_registry::{Client, DirectHosts, FetchError, Options, Proxies, Proxy};
+use ch_registry::{Client, Content, DirectHosts, FetchError, Options, Proxies, Proxy, UploadError};
 
 use crate::fixture::{Image, options};
 use crate::server::{Reply, Server};
@@ -170,6 +170,20 @@ fn proxy_that_refuses_or_is_not_there_is_named_without_its_password() {
         assert!(cause.starts_with(&expected), "{cause}");
         assert!(!cause.contains("secret"), "{cause}");
     }
+}
+
+#[test]
+fn what_is_wrong_with_the_bytes_is_not_told_of_the_proxy() {
+    let server = Server::start(|_, _| Reply::new(202, "").header("Location", "/upload"));
+    let tunnel = Tunnel::to(server.port);
+    let pusher = Client::new(by_proxy(tunnel.port));
+    let pusher = pusher.push_to(&reference("registry.test:5000/x:1"), &[]);
+    let content = Content::Bytes(b"less than it should be".to_vec());
+    let uploaded = pusher.upload(None, &Image::new().layer(), &content, &|_| true);
+    assert!(
+        matches!(uploaded, Err(UploadError::Read { .. })),
+        "{uploaded:?}"
+    );
 }
 
 #[test]
