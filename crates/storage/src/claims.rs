@@ -101,7 +101,8 @@ impl Storage {
         };
         let line = claim.to_string();
         if !written.lines.contains(&line) {
-            lease::write(&mut written.file, &format!("{line}\n"))?;
+            // A write that failed may have left half a line, which must not take this one with it.
+            lease::write(&mut written.file, &format!("\n{line}\n"))?;
             written.lines.insert(line);
         }
         Ok(())
@@ -155,6 +156,7 @@ impl Storage {
 }
 
 impl Claimed {
+    /// Adds the lines of a lease. Those that are empty or torn claim nothing that there is.
     fn add(&mut self, text: &str) {
         for line in text.lines() {
             if let Some(id) = line.strip_prefix(STATE) {
@@ -165,5 +167,27 @@ impl Claimed {
                 self.layers.insert(id);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{Place, state_id};
+
+    #[test]
+    fn a_claim_after_half_a_line_counts() {
+        let place = Place::new();
+        let storage = place.open();
+        let layer = LayerId::random();
+        storage.claim(&Claim::Layer(&layer)).unwrap();
+        let claims = storage.inner().claims.as_ref().unwrap();
+        let half = "state 12";
+        lease::write(&mut held(&claims.0).as_mut().unwrap().file, half).unwrap();
+        let state = state_id("x");
+        storage.claim(&Claim::State(&state)).unwrap();
+        let claimed = storage.claimed().unwrap();
+        assert_eq!(claimed.layers, HashSet::from([layer]));
+        assert_eq!(claimed.states, HashSet::from([state]));
     }
 }

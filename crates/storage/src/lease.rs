@@ -56,7 +56,8 @@ impl Storage {
         // A collection that has decided is through with its work, and the next one sees the lease.
         drop(gate);
         for layer in layers {
-            if !self.layers().contains(layer)? {
+            // What was there before the claim may be gone.
+            if self.layers().get(layer)?.is_none() {
                 return Err(LeaseError::Missing {
                     layer: layer.clone(),
                 });

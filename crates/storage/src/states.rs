@@ -229,7 +229,6 @@ impl<'a> States<'a> {
             source,
         };
         let name = id.file_name();
-        self.storage.claim(&Claim::State(id)).map_err(failed)?;
         let scratch = self.storage.scratch().map_err(failed)?;
         // Two threads may put the same state.
         let draft = ch_linux::boot::unique();
@@ -238,6 +237,9 @@ impl<'a> States<'a> {
             .directory()
             .write(&draft, UNMARKED, &bytes)
             .map_err(failed)?;
+        // A collection that has decided takes the older one away by its name, before this one gets it.
+        let _gate = self.storage.enter_claims().map_err(failed)?;
+        self.storage.claim(&Claim::State(id)).map_err(failed)?;
         let rename = || scratch.directory().rename(&draft, &inner.states, &name);
         self.storage
             .publish(Object::State(id.clone()), rename)

@@ -17,7 +17,7 @@ use ch_rootfs::{
     MountPoints, PlaceKind, mount_directory, mount_directory_in_memory, mount_image,
     mount_image_in_memory, read_file,
 };
-use ch_storage::{ImageRecord, Storage};
+use ch_storage::{ImageRecord, LeaseError, RecordError, Storage};
 
 use super::form::{self, Form};
 use super::options::Options;
@@ -97,10 +97,15 @@ impl Image {
     pub(super) fn lease(&self) -> Result<Option<OwnedFd>, Failure> {
         match self {
             Self::Stored { record, storage } => {
-                // Only the record knows whose layer it is and what helps.
-                storage.images().check_layers(record).map_err(advised)?;
-                let lease = storage.lease(&record.layer_ids())?;
-                Ok(lease.into_descriptor())
+                let lease = storage.lease(&record.layer_ids()).map_err(|error| {
+                    let LeaseError::Missing { layer } = error else {
+                        return error.into();
+                    };
+                    // Only the record knows whose layer it is and what helps.
+                    let name = record.name.to_string();
+                    advised(RecordError::LayerMissing { layer, name })
+                });
+                Ok(lease?.into_descriptor())
             }
             Self::Directory(_) => Ok(None),
         }

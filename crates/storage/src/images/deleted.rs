@@ -58,6 +58,8 @@ impl Images<'_> {
             .images
             .ensure_directory(names::DELETED)
             .map_err(failed)?;
+        // A collection that has decided takes an older one away by its name, before this one gets it.
+        let gate = self.storage.enter_claims().map_err(failed)?;
         match inner.images.rename(&file, &deleted, &file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             other => other.map_err(failed)?,
@@ -66,6 +68,7 @@ impl Images<'_> {
         if let Err(error) = deleted.touch(&file) {
             tracing::debug!("the time of deletion is not noted: {error}");
         }
+        drop(gate);
         self.records_changed().map_err(failed)?;
         Ok(true)
     }

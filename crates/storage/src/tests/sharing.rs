@@ -107,7 +107,8 @@ fn lease_lists_the_layers_and_lives_as_long_as_its_descriptor() {
         .join("tmp/leases")
         .join(&place.names("tmp/leases")[0]);
     let text = std::fs::read_to_string(file).unwrap();
-    assert_eq!(text, format!("{}\n{}\n", layers[0], layers[1]));
+    let lines: Vec<_> = text.split_whitespace().collect();
+    assert_eq!(lines, layers.each_ref().map(LayerId::as_str));
     let descriptor = lease.into_descriptor();
     drop(storage);
     let _again = place.open();
@@ -142,6 +143,19 @@ fn missing_layer_can_not_be_leased() {
         .lease(std::slice::from_ref(&missing))
         .unwrap_err();
     assert!(matches!(error, LeaseError::Missing { layer } if layer == missing));
+}
+
+#[test]
+fn layer_that_was_collected_since_it_was_found_can_not_be_leased() {
+    let place = Place::new();
+    let layer = make_layer(&place.open(), "a");
+    let reader = Storage::open_existing(&place.path, impatient());
+    let reader = reader.unwrap().unwrap();
+    assert!(reader.layers().contains(&layer).unwrap());
+    let freed = place.open().collect(&Selection::garbage()).unwrap();
+    assert_eq!(freed.layers.count, 1);
+    let error = reader.lease(std::slice::from_ref(&layer)).unwrap_err();
+    assert!(matches!(error, LeaseError::Missing { layer: missing } if missing == layer));
 }
 
 #[test]
