@@ -52,8 +52,8 @@ pub struct Selection {
     pub older_than: Option<Duration>,
     /// Only until layers, blobs and states take no more bytes than this; what was not used longest goes first.
     pub keep: Option<u64>,
-    /// Only what these images, which were purged, have left; without any there is no such limit.
-    pub purged: Vec<ImageRecord>,
+    /// Only what these images, which were purged, have left.
+    pub purged: Option<Vec<ImageRecord>>,
 }
 
 impl Selection {
@@ -89,7 +89,7 @@ impl Selection {
     pub fn purged(records: Vec<ImageRecord>) -> Self {
         Self {
             states: StateChoice::Unneeded,
-            purged: records,
+            purged: Some(records),
             ..Self::default()
         }
     }

@@ -1,7 +1,6 @@
 //! What goes: decided from an inventory alone.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::Hash;
 
 use ch_oci::Digest;
@@ -40,16 +39,17 @@ impl Plan {
             selection,
             now,
         };
-        let mut plan = Self::default();
-        planning.choose_records(&mut plan);
-        planning.choose_layers(&mut plan);
-        planning.choose_blobs(&mut plan);
+        let candidates = planning.candidates();
+        let mut plan = match selection.keep {
+            Some(keep) => planning.until_below(keep, candidates),
+            None => planning.without(&candidates),
+        };
         if selection.mounts {
             let mounts = inventory.mounts.iter();
             let mounts = mounts.filter(|mount| planning.is_old(mount.used));
             plan.mounts = mounts.map(|mount| mount.value.clone()).collect();
         }
-        if selection.states != StateChoice::Keep && selection.purged.is_empty() {
+        if selection.states != StateChoice::Keep && selection.purged.is_none() {
             plan.broken_states.clone_from(&inventory.broken_states);
         }
         if selection.deleted {
@@ -103,18 +103,18 @@ impl<'a> Planning<'a> {
         self.now - used >= i64::try_from(age).unwrap_or(i64::MAX)
     }
 
-    /// Which states and deleted images go.
-    fn choose_records(&self, plan: &mut Plan) {
-        let mut candidates = self.candidates();
-        if let Some(keep) = self.selection.keep {
-            candidates = self.until_below(keep, candidates);
-        }
+    /// The plan by which `candidates` go, and what then nothing names.
+    fn without(&self, candidates: &[(i64, Candidate)]) -> Plan {
+        let mut plan = Plan::default();
         for (_, candidate) in candidates {
             match candidate {
-                Candidate::State(id) => drop(plan.states.insert(id)),
-                Candidate::Deleted(file) => drop(plan.deleted.insert(file)),
+                Candidate::State(id) => drop(plan.states.insert(id.clone())),
+                Candidate::Deleted(file) => drop(plan.deleted.insert(file.clone())),
             }
         }
+        self.choose_layers(&mut plan);
+        self.choose_blobs(&mut plan);
+        plan
     }
 
     /// All that may go, with its last use.
@@ -150,14 +150,14 @@ impl<'a> Planning<'a> {
         candidates
     }
 
-    /// All that `of` gives for the purged images; nothing where nobody purged any.
+    /// All that `of` gives for the purged images, if only they count.
     fn of_purged<T, I>(&self, of: impl Fn(&ImageRecord) -> I) -> Option<HashSet<T>>
     where
         T: Eq + Hash,
         I: IntoIterator<Item = T>,
     {
-        let purged = &self.selection.purged;
-        (!purged.is_empty()).then(|| purged.iter().flat_map(of).collect())
+        let purged = self.selection.purged.as_ref()?;
+        Some(purged.iter().flat_map(of).collect())
     }
 
     fn states_of_images(&self) -> HashSet<StateId> {
@@ -183,55 +183,19 @@ impl<'a> Planning<'a> {
         found
     }
 
-    /// The first of `candidates` by last use, as many as it takes until no more than `keep` bytes are left.
-    fn until_below(&self, keep: u64, candidates: Vec<(i64, Candidate)>) -> Vec<(i64, Candidate)> {
-        let mut namings = self.namings();
-        let unnamed = self.inventory.layers.iter();
-        let unnamed = unnamed.filter(|(id, _)| !namings.contains_key(*id));
-        let mut left = self.inventory.bytes() - unnamed.map(|(_, it)| it.bytes).sum::<u64>();
-        let mut queue: BinaryHeap<_> = candidates.into_iter().map(Reverse).collect();
-        let mut chosen = Vec::new();
-        while left > keep
-            && let Some(Reverse((used, candidate))) = queue.pop()
-        {
-            for layer in self.layers_of(&candidate) {
-                if let Some(count) = namings.get_mut(layer) {
-                    *count -= 1;
-                    if *count == 0 {
-                        left -= self.bytes_of(layer);
-                    }
-                }
-            }
-            chosen.push((used, candidate));
-        }
-        chosen
-    }
-
-    /// How often each layer is named.
-    fn namings(&self) -> HashMap<&'a LayerId, usize> {
-        let mut namings = HashMap::new();
-        for layer in self.all_naming(&Plan::default()) {
-            *namings.entry(layer).or_default() += 1;
-        }
-        namings
-    }
-
-    fn layers_of(&self, candidate: &Candidate) -> Vec<&'a LayerId> {
-        let inventory = self.inventory;
-        match candidate {
-            Candidate::State(id) => inventory.states[id].value.layers.iter().collect(),
-            Candidate::Deleted(file) => {
-                let deleted = inventory.deleted.iter().map(|deleted| &deleted.value);
-                let found = deleted
-                    .filter(|image| crate::images::file_of(&image.record.name) == *file)
-                    .flat_map(layers_of_image);
-                found.collect()
-            }
-        }
-    }
-
-    fn bytes_of(&self, layer: &LayerId) -> u64 {
-        self.inventory.layers.get(layer).map_or(0, |it| it.bytes)
+    /// The plan by which the first of `candidates` by last use go, as many as it takes until no more than `keep`
+    /// bytes are left. The more go the more is freed, so how many that is can be searched for.
+    fn until_below(&self, keep: u64, mut candidates: Vec<(i64, Candidate)>) -> Plan {
+        candidates.sort();
+        let all = self.inventory.bytes();
+        let is_too_little = |count: &usize| {
+            let freed = self.without(&candidates[..*count]).freed(self.inventory);
+            let freed = freed.layers.bytes + freed.blobs.bytes + freed.states.bytes;
+            all - freed > keep
+        };
+        let counts: Vec<usize> = (0..candidates.len()).collect();
+        let enough = counts.partition_point(is_too_little);
+        self.without(&candidates[..enough])
     }
 
     /// Every name of a layer in what `plan` leaves; one may come several times.

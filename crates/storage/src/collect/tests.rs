@@ -230,6 +230,98 @@ fn age_and_size_limit_what_goes() {
     assert!(storage.states().peek(&ids[2]).unwrap().is_some());
 }
 
+/// A layer, with an archive of it.
+fn make_archived_layer(storage: &Storage, name: &str) -> LayerId {
+    let id = make_layer(storage, &name.repeat(1_000));
+    let archive = name.repeat(10_000);
+    let digest = storage.draft().unwrap().put_blob(archive.as_bytes());
+    let digest = digest.unwrap();
+    let archived = crate::Archived {
+        recipe: "test".to_owned(),
+        diff_id: digest.clone(),
+        digest,
+        size: archive.len() as u64,
+    };
+    let layer = storage.layers().get(&id).unwrap().unwrap();
+    storage.remember_archive(&layer, archived).unwrap();
+    id
+}
+
+#[test]
+fn what_goes_anyway_and_what_goes_along_counts_for_the_size_to_keep() {
+    let place = Place::new();
+    let storage = place.open();
+    for name in ["a", "b"] {
+        let layer = make_archived_layer(&storage, name);
+        put_state(&storage, name, None, &[layer]);
+    }
+    let draft = storage.draft().unwrap();
+    draft.put_blob(&[0; 30_000]).unwrap();
+    drop(draft);
+    drop(storage);
+    let storage = place.open();
+    let limited = |keep| Selection {
+        keep: Some(keep),
+        ..Selection::cache()
+    };
+    let freed = storage.collect(&limited(25_000)).unwrap();
+    assert_eq!(counts(&freed), [0, 0, 1, 0], "only what nobody names");
+    let freed = storage.collect(&limited(15_000)).unwrap();
+    assert_eq!(counts(&freed), [1, 1, 1, 0], "one state is enough");
+    let freed = storage.collect(&limited(0)).unwrap();
+    assert_eq!(counts(&freed), [1, 1, 1, 0]);
+}
+
+#[test]
+fn what_is_too_young_to_go_counts_for_the_size_to_keep() {
+    let place = Place::new();
+    let storage = place.open();
+    let id = put_state(&storage, "old", None, &[]);
+    make_layer(&storage, &"young".repeat(1_000));
+    drop(storage);
+    let hour = Duration::from_secs(60 * 60);
+    let file = std::fs::File::open(place.path.join("states").join(id.file_name())).unwrap();
+    file.set_modified(std::time::SystemTime::now() - hour * 2)
+        .unwrap();
+    let selection = Selection {
+        keep: Some(4_000),
+        older_than: Some(hour),
+        ..Selection::cache()
+    };
+    let freed = place.open().collect(&selection).unwrap();
+    assert_eq!(counts(&freed), [1, 0, 0, 0]);
+}
+
+#[test]
+fn without_purged_images_nothing_is_left_of_them() {
+    let place = Place::new();
+    fill(&place);
+    let freed = place.open().collect(&Selection::purged(Vec::new()));
+    assert_eq!(freed.unwrap(), Freed::default());
+}
+
+#[test]
+fn records_are_not_replaced_while_a_collection_decides() {
+    let place = Place::new();
+    fill(&place);
+    let [builder, deleter, collector] = [place.open(), place.open(), place.open()];
+    let state = || std::fs::read(place.path.join("states").join(state_id("b").file_name()));
+    let before = state().unwrap();
+    let image = reference("image");
+    std::thread::scope(|scope| {
+        // Also where an assertion fails it goes before the others are waited for.
+        let gate = collector.close_claims().unwrap();
+        scope.spawn(|| put_state(&builder, "b", None, &[]));
+        scope.spawn(|| deleter.images().delete(&image).unwrap());
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(state().unwrap(), before);
+        assert!(collector.images().get(&image).unwrap().is_some());
+        drop(gate);
+    });
+    assert_ne!(state().unwrap(), before);
+    assert!(collector.images().get(&image).unwrap().is_none());
+}
+
 #[test]
 fn record_that_can_not_be_read_keeps_everything() {
     let place = Place::new();
