@@ -12,7 +12,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use ch_linux::file::Time;
+use ch_linux::file::{self, OFlags, Status, Time};
+use ch_linux::in_root;
+use ch_linux::tree::Directory;
 use ch_oci::Digest;
 use ch_ownership::Override;
 use ch_rootfs::Shared;
@@ -48,6 +50,8 @@ impl Identity {
 #[derive(Debug)]
 pub(crate) struct Previous {
     layer: Layer,
+    /// The root of its files.
+    files: Directory,
     table: Vec<u8>,
     /// Keeps others from freeing the layer.
     lease: Lease,
@@ -67,8 +71,10 @@ impl Previous {
         let lease = storage.lease(std::slice::from_ref(&layer)).ok()?;
         let table = rest[end + 1..].to_vec();
         let layer = storage.layers().get(&layer).ok()??;
+        let files = layer.files().ok()?;
         (table.len() % LENGTH == 0).then_some(Self {
             layer,
+            files,
             table,
             lease,
         })
@@ -83,10 +89,20 @@ impl Previous {
         shared
     }
 
-    /// Whether the layer has just this file.
-    pub(crate) fn has(&self, wanted: &Identity) -> bool {
+    /// Whether the layer has just this file, at `path`, of a source with that `status`.
+    pub(crate) fn has(&self, wanted: &Identity, path: &Path, status: &Status) -> bool {
         let (all, _) = self.table.as_chunks::<LENGTH>();
-        all.binary_search(&wanted.0).is_ok()
+        all.binary_search(&wanted.0).is_ok() && self.is_whole(path, status)
+    }
+
+    /// Whether the layer's file looks like what was copied there: when it is linked, it is too late to copy it.
+    fn is_whole(&self, path: &Path, status: &Status) -> bool {
+        let opened = in_root::open(&self.files, path, OFlags::PATH | OFlags::NOFOLLOW);
+        let found = opened.and_then(|file| file::status(&file));
+        found.is_ok_and(|found| {
+            let looks = |it: &Status| (it.kind, it.size, it.modified);
+            looks(&found) == looks(status)
+        })
     }
 }
 

@@ -240,7 +240,7 @@ impl Prepared {
 
     /// What is remembered of the instruction is found by this: nothing of the content is in it.
     pub(crate) fn memory_key(&self, sources: &Sources) -> Digest {
-        let mut key = KeyHash::new("COPY again 1");
+        let mut key = KeyHash::new("COPY again 2");
         key.field("context", sources.contents().key().hex());
         self.add_to_key(&mut key);
         key.list("words", &self.shown);

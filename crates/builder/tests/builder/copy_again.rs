@@ -23,6 +23,9 @@ pub(crate) const CASES: &[Case] = &[
     ("a_layer_that_is_gone_is_copied_again", vanished),
     ("what_the_image_has_is_replaced_all_the_same", over_an_image),
     ("only_the_last_source_is_shared", several),
+    ("what_a_later_source_replaced_is_not_shared", replaced),
+    ("what_a_later_source_removed_is_not_shared", removed),
+    ("a_file_that_is_gone_is_copied_again", lost),
     ("without_cache_nothing_is_shared", without_cache),
     ("names_of_one_file_are_never_shared", names),
 ];
@@ -203,6 +206,41 @@ fn several(fixture: &Fixture) {
     let second = build(fixture, dockerfile);
     let want = ["d/a", "d/b", "d/n/m"];
     assert_eq!(same(fixture, &last(&first), &last(&second)), want);
+}
+
+fn replaced(fixture: &Fixture) {
+    put_context(fixture, &["one/f", "two/f", "two/g"]);
+    let dockerfile = "FROM base\nCOPY one two /d/\n";
+    build(fixture, dockerfile);
+    // Content, mode and time go along.
+    fs::rename(fixture.path("one/f"), fixture.path("two/f")).unwrap();
+    let layer = last(&build(fixture, dockerfile));
+    let want = ["755 d/", "d/f=one/f", "d/g=two/g"];
+    assert_eq!(tree(fixture, &[layer]), want);
+}
+
+fn removed(fixture: &Fixture) {
+    put_context(fixture, &["one/d/f", "one/g", "two/d"]);
+    let dockerfile = "FROM base\nCOPY one two /d/\n";
+    build(fixture, dockerfile);
+    fs::remove_file(fixture.path("two/d")).unwrap();
+    fs::rename(fixture.path("one/d"), fixture.path("two/d")).unwrap();
+    let layer = last(&build(fixture, dockerfile));
+    let want = ["755 d/", "755 d/d/", "d/d/f=one/d/f", "d/g=one/g"];
+    assert_eq!(tree(fixture, &[layer]), want);
+}
+
+fn lost(fixture: &Fixture) {
+    put_context(fixture, &["d/a", "d/b", "d/c/f", "d/e", "d/x"]);
+    let dockerfile = "FROM base\nCOPY d /d\n";
+    let first = last(&build(fixture, dockerfile));
+    let damaged = files(fixture, &first).join("d");
+    fs::remove_file(damaged.join("b")).unwrap();
+    fs::remove_dir_all(damaged.join("c")).unwrap();
+    fs::write(damaged.join("e"), "longer").unwrap();
+    fixture.write("d/x", "changed");
+    let second = last(&build(fixture, dockerfile));
+    assert_eq!(same(fixture, &first, &second), ["d/a"]);
 }
 
 fn without_cache(fixture: &Fixture) {

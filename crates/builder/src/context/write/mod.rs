@@ -114,6 +114,8 @@ pub(crate) fn copy(
             };
             writer.top_file(operand, &directory, &parent.join(name))?
         };
+        // A later operand may replace or remove what this one has written.
+        written.files.clear();
         written.absorb(news);
     }
     Ok(written)

@@ -144,7 +144,9 @@ impl Writer<'_> {
         let believed = self.imposed.of(believed);
         let identity = Identity::new(spot.path, holding, &believed, status.modified);
         if let Some(level) = level
-            && self.previous.is_some_and(|it| it.has(&identity))
+            && self
+                .previous
+                .is_some_and(|it| it.has(&identity, spot.path, status))
         {
             // A file that is in the way will be hidden.
             let in_the_way = existing.filter(|it| it.kind == Kind::Directory);
