@@ -75,6 +75,10 @@ impl Worker<'_> {
         if cached.is_none() && self.options.cache != Cache::Disabled {
             let lock = self.context.storage().once(&Key::State(&step.state));
             once = Some(lock.map_err(Problem::files("can't lock the build cache"))?);
+            // Meanwhile another stage may have failed.
+            if self.schedule.processes.is_stopped() {
+                return Err(Problem::Stopped.into());
+            }
             cached = if may_read {
                 self.cached(&step.state)?
             } else {

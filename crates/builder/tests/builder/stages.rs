@@ -27,6 +27,10 @@ pub(crate) const CASES: &[Case] = &[
         "failure_ends_the_other_stages_and_is_the_only_error",
         failure,
     ),
+    (
+        "stage_that_waited_for_a_step_begins_nothing_after_a_failure",
+        waited,
+    ),
     ("step_of_two_stages_is_executed_once", once),
     ("dry_run_says_what_it_can_not_know_to_be_executed", dry_run),
 ];
@@ -360,6 +364,27 @@ fn failure(fixture: &Fixture) {
     assert!(!fixture.path("shared/never").exists());
     // The wish concerned that build only.
     fixture.build("FROM base\nRUN echo more\n").good();
+}
+
+fn waited(fixture: &Fixture) {
+    let options = Options {
+        jobs: NonZeroUsize::new(3).unwrap(),
+        ..sharing(fixture, "shared")
+    };
+    let step = "RUN touch /shared/a; sleep 600";
+    let dockerfile = format!(
+        "FROM base AS a\n{step}\nFROM base AS b\n{step}\nFROM base AS c\nRUN {}; sleep 1; exit 3\n\
+         FROM a\nCOPY --from=b /b /\nCOPY --from=c /c /\n",
+        awaiting("a"),
+    );
+    let outcome = fixture.build_with(&dockerfile, &options);
+    let error = outcome.bad();
+    assert!(
+        error.starts_with("build failed: RUN command exited with 3\n"),
+        "{error}"
+    );
+    let begun = lines(&outcome).into_iter();
+    assert_eq!(begun.filter(|line| line.ends_with(step)).count(), 1);
 }
 
 fn once(fixture: &Fixture) {
