@@ -181,6 +181,13 @@ fn damage_is_told_of() {
     env.image(["build-cache", "--gc"])
         .exits(1)
         .complains("error: storage: can't parse images/built.json:1\n");
+    let table = env.image(["build-cache", "-v"]).success().complains(
+        "warning: storage: can't parse images/built.json:1: \
+        pull or build again: built; or remove it: ch-image delete built\n",
+    );
+    let layers = table.stdout.lines().find(|it| it.starts_with("  layers"));
+    let sizes = layers.map(|line| line.matches("B").count());
+    assert_eq!(sizes, Some(2), "nobody knows what can go: {table}");
     env.image(["build-cache", "--verify", "--repair"])
         .exits(1)
         .complains("not yet supported: --repair");

@@ -24,6 +24,9 @@ pub(crate) struct Thing<T> {
     pub(crate) used: i64,
 }
 
+/// A cache mount: the name of its directory.
+pub(crate) type Mount = Thing<String>;
+
 /// A record, and all blobs that belong to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Image {
@@ -43,17 +46,17 @@ pub(crate) struct Inventory {
     pub(crate) deleted: Vec<Thing<Image>>,
     /// Files in `images/deleted/` that hold no record.
     pub(crate) broken_deleted: Vec<String>,
-    pub(crate) mounts: Vec<Thing<String>>,
+    pub(crate) mounts: Vec<Mount>,
     pub(crate) claimed: Claimed,
 }
 
 impl Inventory {
-    /// Layers and blobs first, then the claims, then the records.
-    pub(crate) fn read(storage: &Storage) -> Result<Self, CollectError> {
+    /// Layers and blobs first, then the claims, then the records; `mounts` were measured before.
+    pub(crate) fn read(storage: &Storage, mounts: &[Mount]) -> Result<Self, CollectError> {
         let mut inventory = Self {
             layers: layers(storage)?,
             blobs: blobs(storage)?,
-            mounts: mounts(storage)?,
+            mounts: mounts.to_vec(),
             ..Self::default()
         };
         inventory.claimed = storage.claimed()?;
@@ -177,7 +180,8 @@ fn blobs(storage: &Storage) -> Result<HashMap<Digest, Thing<()>>, SyscallError> 
     Ok(blobs)
 }
 
-fn mounts(storage: &Storage) -> Result<Vec<Thing<String>>, SyscallError> {
+/// Measures all cache mounts. That may take long, so nobody should have to wait for it.
+pub(crate) fn measure_mounts(storage: &Storage) -> Result<Vec<Mount>, SyscallError> {
     let Some(directory) = storage.directory().try_directory(names::MOUNTS)? else {
         return Ok(Vec::new());
     };

@@ -22,7 +22,7 @@ use ch_linux::tree::Budget;
 use jiff::Timestamp;
 
 use crate::{CommitError, ImageRecord, Key, RecordError, Storage};
-pub(crate) use inventory::Inventory;
+pub(crate) use inventory::{Inventory, Mount};
 pub(crate) use plan::Plan;
 
 /// Which states go.
@@ -173,9 +173,10 @@ impl Storage {
     pub fn collect(&self, selection: &Selection) -> Result<Freed, CollectError> {
         let _alone = self.once(&Key::Collection)?;
         let now = Timestamp::now().as_second();
+        let mounts = self.chosen_mounts(selection)?;
         let first = if self.syncs() {
             let gate = self.close_claims()?;
-            let plan = Plan::new(&Inventory::read(self)?, selection, now);
+            let plan = Plan::new(&Inventory::read(self, &mounts)?, selection, now);
             drop(gate);
             self.sync()?;
             Some(plan)
@@ -183,7 +184,7 @@ impl Storage {
             None
         };
         let gate = self.close_claims()?;
-        let inventory = Inventory::read(self)?;
+        let inventory = Inventory::read(self, &mounts)?;
         let mut plan = Plan::new(&inventory, selection, now);
         if let Some(first) = first {
             plan.retain(&first);
@@ -195,10 +196,18 @@ impl Storage {
         Ok(freed)
     }
 
-    /// What [`Storage::collect`] would free now; nothing is changed.
+    /// What [`Storage::collect`] would free now. Nothing is taken away but the leases of the dead.
     pub fn collectable(&self, selection: &Selection) -> Result<Freed, CollectError> {
-        let inventory = Inventory::read(self)?;
+        let inventory = Inventory::read(self, &self.chosen_mounts(selection)?)?;
         let plan = Plan::new(&inventory, selection, Timestamp::now().as_second());
         Ok(plan.freed(&inventory))
+    }
+
+    /// The cache mounts, if they are to go.
+    fn chosen_mounts(&self, selection: &Selection) -> Result<Vec<Mount>, SyscallError> {
+        if !selection.mounts {
+            return Ok(Vec::new());
+        }
+        inventory::measure_mounts(self)
     }
 }

@@ -9,7 +9,7 @@ use crate::sweep::remove_if_there;
 use crate::{Storage, trash};
 
 impl Storage {
-    /// Moves everything that `plan` names to the trash.
+    /// Deletes the records and states that `plan` names, and moves everything else to the trash.
     pub(super) fn remove(&self, plan: &Plan) -> Result<(), SyscallError> {
         let inner = self.inner();
         if let Some(deleted) = self.images().deleted_directory()? {

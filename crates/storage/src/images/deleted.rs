@@ -167,6 +167,15 @@ impl Images<'_> {
         Ok(())
     }
 
+    /// Whether the image that `record` tells of is there, deleted or not.
+    pub(crate) fn has(&self, record: &ImageRecord) -> Result<bool, SyscallError> {
+        let file = file_of(&record.name);
+        let image = read(self.storage, &file)?;
+        let deleted = self.deleted_record(&file)?.map(|(_, record)| record);
+        let mut found = [image, deleted].into_iter().flatten().flatten();
+        Ok(found.any(|found| found.says_the_same(record)))
+    }
+
     fn deleted_record(&self, file: &str) -> Result<Option<Deleted>, SyscallError> {
         let Some(directory) = self.deleted_directory()? else {
             return Ok(None);

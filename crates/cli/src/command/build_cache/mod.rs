@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &BuildCacheArgs, context: &Context) -> Done {
     if let Some(path) = &arguments.dot {
         dot::write(&graph, path, context)?;
     }
-    let summary = summary::Summary::of(&graph, storage.as_ref())?;
+    let summary = summary::Summary::of(&graph, storage.as_ref(), context)?;
     if is_json {
         return json::print("build-cache", &summary, context);
     }

@@ -1,10 +1,10 @@
 //! The numbers of `build-cache`.
 
-use ch_storage::{Selection, Space, Storage, Usage};
+use ch_storage::{CollectError, Freed, Selection, Space, Storage, Usage};
 use serde::Serialize;
 
 use super::graph::Graph;
-use crate::command::size;
+use crate::command::{Context, size};
 use crate::failure::{Failure, advised};
 
 /// The numbers, in the order of the reference; the root counts as an image and a state.
@@ -26,21 +26,19 @@ struct Row {
     count: usize,
     apparent_size: u64,
     size_on_disk: u64,
-    reclaimable: u64,
+    /// Not known while a record can't be read.
+    reclaimable: Option<u64>,
 }
 
 impl Summary {
-    pub(super) fn of(graph: &Graph, storage: Option<&Storage>) -> Result<Self, Failure> {
+    pub(super) fn of(
+        graph: &Graph,
+        storage: Option<&Storage>,
+        context: &Context,
+    ) -> Result<Self, Failure> {
         let (usage, free) = match storage {
-            Some(storage) => {
-                let selection = Selection {
-                    mounts: true,
-                    ..Selection::garbage()
-                };
-                let free = storage.collectable(&selection).map_err(advised)?;
-                (storage.usage()?, free)
-            }
-            None => Default::default(),
+            Some(storage) => (storage.usage()?, collectable(storage, context)?),
+            None => (Usage::default(), Some(Freed::default())),
         };
         let row = |kind, space: Space, reclaimable| Row {
             kind,
@@ -66,11 +64,11 @@ impl Summary {
             internal_files: usage.files,
             disk_used: usage.on_disk(),
             storage: vec![
-                row("layers", layers, free.layers.bytes),
-                row("blobs", blobs, free.blobs.bytes),
-                row("cache mounts", mounts, free.mounts.bytes),
-                row("deleted images", deleted, free.images.bytes),
-                row("temporary", temporary, 0),
+                row("layers", layers, free.map(|it| it.layers.bytes)),
+                row("blobs", blobs, free.map(|it| it.blobs.bytes)),
+                row("cache mounts", mounts, free.map(|it| it.mounts.bytes)),
+                row("deleted images", deleted, free.map(|it| it.images.bytes)),
+                row("temporary", temporary, free.map(|_| 0)),
             ],
         })
     }
@@ -96,13 +94,30 @@ impl Summary {
             "", "count", "size", "on disk", "prunable"
         );
         for row in &self.storage {
-            let sizes = [row.apparent_size, row.size_on_disk, row.reclaimable].map(size::binary);
-            let [apparent, on_disk, reclaimable] = sizes;
+            let [apparent, on_disk] = [row.apparent_size, row.size_on_disk].map(size::binary);
+            let reclaimable = row.reclaimable.map(size::binary).unwrap_or_default();
             text.push_str(&format!(
                 "  {:<14} {:>7} {apparent:>12} {on_disk:>12} {reclaimable:>12}\n",
                 row.kind, row.count
             ));
         }
         text
+    }
+}
+
+/// What `prune` would free; with a record that can't be read nobody knows.
+fn collectable(storage: &Storage, context: &Context) -> Result<Option<Freed>, Failure> {
+    let selection = Selection {
+        mounts: true,
+        ..Selection::garbage()
+    };
+    match storage.collectable(&selection) {
+        Err(CollectError::Record(error)) => {
+            let hint = error.hint().map(|hint| format!(": {hint}"));
+            let hint = hint.unwrap_or_default();
+            context.terminal.warning(format_args!("{error}{hint}"));
+            Ok(None)
+        }
+        other => other.map(Some).map_err(advised),
     }
 }
