@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 
 use ch_linux::SyscallError;
-use ch_linux::tree::{Directory, Kind};
+use ch_linux::tree::{self, Directory, Kind};
 
 /// What was measured so far; a file with several names is counted once.
 #[derive(Debug, Default)]
@@ -25,30 +25,37 @@ impl Measured {
         directory: &Directory,
         name: impl AsRef<OsStr>,
     ) -> Result<(), SyscallError> {
-        let name = name.as_ref();
+        match self.add_alone(directory, name.as_ref())? {
+            Some(below) => self.add_all(&below),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds everything in `directory`, but not itself.
+    pub(crate) fn add_all(&mut self, directory: &Directory) -> Result<(), SyscallError> {
+        tree::visit_all(directory, |directory, entry| {
+            self.add_alone(directory, &entry.name)
+        })
+    }
+
+    /// Adds `name`; the directory that it is, if what is in it counts too.
+    fn add_alone(
+        &mut self,
+        directory: &Directory,
+        name: &OsStr,
+    ) -> Result<Option<Directory>, SyscallError> {
         let Some(attributes) = directory.try_attributes_of(name)? else {
-            return Ok(());
+            return Ok(None);
         };
         if !self.seen.insert(attributes.identity) {
-            return Ok(());
+            return Ok(None);
         }
         self.files += 1;
         self.apparent += attributes.size;
         self.on_disk += attributes.allocated;
         if attributes.kind != Kind::Directory {
-            return Ok(());
+            return Ok(None);
         }
-        let Ok(below) = directory.directory(name) else {
-            return Ok(());
-        };
-        self.add_all(&below)
-    }
-
-    /// Adds everything in `directory`, but not itself.
-    pub(crate) fn add_all(&mut self, directory: &Directory) -> Result<(), SyscallError> {
-        for entry in directory.entries()? {
-            self.add(directory, &entry.name)?;
-        }
-        Ok(())
+        Ok(directory.directory(name).ok())
     }
 }

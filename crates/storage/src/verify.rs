@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use ch_linux::SyscallError;
-use ch_linux::tree::{Directory, Kind};
+use ch_linux::tree::{self, Directory, Kind};
 use ch_oci::Digest;
 
 use crate::blobs::hash;
@@ -202,15 +202,16 @@ fn is_counted(meta: &LayerMeta) -> bool {
 /// Reads every file below `directory`, and counts the names.
 fn count(directory: &Directory) -> Result<u64, SyscallError> {
     let mut names = 0;
-    for entry in directory.entries()? {
+    tree::visit_all(directory, |directory, entry| {
         names += 1;
         match entry.kind {
-            Kind::Directory => names += count(&directory.directory(&entry.name)?)?,
+            Kind::Directory => return directory.directory(&entry.name).map(Some),
             Kind::File => read_all(directory.file(&entry.name)?, &entry.name.to_string_lossy())?,
             Kind::Link => drop(directory.link_target(&entry.name)?),
             Kind::Other => {}
         }
-    }
+        Ok(None)
+    })?;
     Ok(names)
 }
 
@@ -218,4 +219,32 @@ fn read_all(mut file: File, name: &str) -> Result<(), SyscallError> {
     std::io::copy(&mut file, &mut std::io::sink())
         .map(drop)
         .map_err(|error| SyscallError::new("read", format!("{name:?}"), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Selection;
+    use crate::tests::{Place, image_of, make_layer};
+
+    #[test]
+    fn only_an_image_that_is_still_there_misses_layers() {
+        let place = Place::new();
+        let storage = place.open();
+        let layer = make_layer(&storage, "a");
+        let record = image_of("image", std::slice::from_ref(&layer));
+        storage.images().put(&record).unwrap();
+        let damages = || {
+            let mut verified = Verified::default();
+            storage.verify_layers_of(&record, &mut verified).unwrap();
+            verified.damages.len()
+        };
+        assert_eq!(damages(), 0);
+        std::fs::remove_dir_all(place.path.join("layers").join(layer.as_str())).unwrap();
+        assert_eq!(damages(), 1);
+        storage.images().delete(&record.name).unwrap();
+        assert_eq!(damages(), 1, "it can come back");
+        storage.collect(&Selection::garbage()).unwrap();
+        assert_eq!(damages(), 0);
+    }
 }

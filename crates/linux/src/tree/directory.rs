@@ -151,6 +151,13 @@ impl Directory {
         absent_as_none(self.directory(name))
     }
 
+    /// Opens the directory that this one is in.
+    pub(super) fn parent(&self) -> Result<Self, SyscallError> {
+        let mut parent = self.directory("..")?;
+        parent.path = self.path.parent().unwrap_or(&self.path).to_owned();
+        Ok(parent)
+    }
+
     fn open_below(&self, name: &OsStr, flags: OFlags) -> Result<Self, SyscallError> {
         let descriptor = rustix::fs::openat(self, name, flags, Mode::empty())
             .map_err(|errno| self.error("openat", name, errno))?;

@@ -7,6 +7,7 @@
 mod directory;
 mod open_up;
 mod remove;
+mod visit;
 
 #[cfg(test)]
 mod tests;
@@ -14,3 +15,4 @@ mod tests;
 pub use directory::{Attributes, Directory, Entry, Kind};
 pub use open_up::open_up_all;
 pub use remove::{Budget, remove};
+pub use visit::visit_all;

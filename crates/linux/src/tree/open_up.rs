@@ -37,7 +37,7 @@ pub fn open_up_all(parent: &Directory, name: impl AsRef<OsStr>) -> Result<(), Sy
             return Ok(());
         };
         rest = outer;
-        directory = directory.directory("..")?;
+        directory = directory.parent()?;
     }
 }
 

@@ -66,6 +66,30 @@ fn removes_ten_thousand_levels() {
 }
 
 #[test]
+fn visits_two_thousand_levels() {
+    let (temporary, top) = top();
+    let mut deepest = top.make_directory("deep", 0o700).unwrap();
+    for _ in 0..2_000 {
+        deepest.make_directory("empty", 0o700).unwrap();
+        deepest = deepest.make_directory("d", 0o700).unwrap();
+    }
+    top.write("last", 0o600, b"").unwrap();
+    let (mut names, mut files) = (0, 0);
+    let visit = |directory: &Directory, entry: &Entry| {
+        names += 1;
+        if entry.kind == Kind::Directory {
+            return directory.directory(&entry.name).map(Some);
+        }
+        files += 1;
+        assert_eq!(directory.path(), temporary.path());
+        Ok(None)
+    };
+    visit_all(&top, visit).unwrap();
+    assert_eq!((names, files), (4_002, 1));
+    assert!(remove(&top, "deep", &mut Budget::UNLIMITED.clone()).unwrap());
+}
+
+#[test]
 fn never_follows_links() {
     let (temporary, top) = top();
     let kept = temporary.path().join("kept");
