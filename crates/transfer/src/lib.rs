@@ -32,4 +32,6 @@ pub use import::{
 pub use pull::{
     LayerDownloadError, Looked, PullError, PullOptions, Pulled, look, pull, pull_directory, restore,
 };
-pub use push::{Part, PartError, PartEvent, PushError, PushEvent, PushOptions, Pushed, push};
+pub use push::{
+    Part, PartError, PartEvent, PushError, PushEvent, PushOptions, Pushed, authenticate, push,
+};

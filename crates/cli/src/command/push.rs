@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ch_layer::Ownership;
 use ch_oci::{Format, Reference};
+use ch_registry::Client;
 use ch_storage::{ImageRecord, Storage};
 use ch_transfer::{AssembleOptions, Event, FormatChoice, PushEvent, PushOptions, Pushed};
 use clap::{Args, ValueEnum};
@@ -89,26 +90,31 @@ pub(super) fn run(arguments: &PushArgs, context: &Context) -> Done {
     let also = arguments.also_tag.iter().map(|text| tag(text));
     let also = also.collect::<Result<Vec<_>, _>>()?;
     let making = arguments.making()?;
+    let destination = destination.remote(&context.registry_defaults()?);
+    let client = context.authenticated_client()?;
     tell(context, PushEvent::Pushing(name.clone()));
+    if let Some(directory) = &arguments.directory {
+        check(directory, context)?;
+        ch_transfer::authenticate(&client, &destination).map_err(advised)?;
+    }
     let (storage, record) = arguments.find(&name, context)?;
     platform::check(&record, context)?;
-    if let Some(other) = &other {
-        tell(context, PushEvent::Destination(other.clone()));
+    if let Some(other) = other {
+        tell(context, PushEvent::Destination(other));
     }
     let options = PushOptions {
-        destination: destination.remote(&context.registry_defaults()?),
+        destination,
         also,
         assemble: assemble_options(&making, &record)?,
         jobs: usize::from(arguments.jobs),
     };
-    let pushed = send(&storage, &record, &options, context)?;
+    let pushed = send(&storage, &client, &record, &options, context)?;
     storage.commit()?;
     if let Some(path) = &arguments.digestfile {
         write_digest(path, &pushed)?;
     }
-    context
-        .terminal
-        .info(Event::Done.line().unwrap_or_default());
+    let done = Event::Done.line();
+    context.terminal.info(done.unwrap_or_default());
     Ok(())
 }
 
@@ -149,12 +155,8 @@ impl PushArgs {
     }
 }
 
-/// The image that a directory is, as a layer of the storage directory.
-fn gathered(
-    directory: &Path,
-    name: &Reference,
-    context: &Context,
-) -> Result<(Storage, ImageRecord), Failure> {
+/// Fails unless `directory` looks like an image.
+fn check(directory: &Path, context: &Context) -> Done {
     ch_transfer::check_image_directory(directory).map_err(|_| {
         let directory = directory.display();
         Failure::new(format_args!(
@@ -162,6 +164,15 @@ fn gathered(
         ))
     })?;
     tell(context, PushEvent::ImagePath(directory.to_owned()));
+    Ok(())
+}
+
+/// The image that a directory is, as a layer of the storage directory.
+fn gathered(
+    directory: &Path,
+    name: &Reference,
+    context: &Context,
+) -> Result<(Storage, ImageRecord), Failure> {
     let terminal = &*context.terminal;
     let storage = context.storage()?;
     let options = ch_transfer::ImportOptions {
@@ -184,15 +195,16 @@ fn assemble_options(making: &Making, record: &ImageRecord) -> Result<AssembleOpt
 /// Sends it, and shows how that goes on.
 fn send(
     storage: &Storage,
+    client: &Client,
     record: &ImageRecord,
     options: &PushOptions,
     context: &Context,
 ) -> Result<Pushed, Failure> {
     let terminal = &*context.terminal;
-    let (client, reader) = (context.authenticated_client()?, context.client()?);
+    let reader = context.client()?;
     let transfers = Transfers::new(terminal);
     let show = |event| transfer::show(&event, &transfers, terminal);
-    let pushed = ch_transfer::push(storage, &client, &reader, record, options, &show);
+    let pushed = ch_transfer::push(storage, client, &reader, record, options, &show);
     pushed.map_err(advised)
 }
 

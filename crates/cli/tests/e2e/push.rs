@@ -355,6 +355,13 @@ fn passwords_are_used_without_being_asked_for_and_never_shown() {
         .unwrap()
         .count();
     assert_eq!(prepared, 0, "nothing is done before");
+    let tree = empty();
+    tree.run("mkdir", ["-p", "tree/bin", "tree/dev", "tree/usr"])
+        .success();
+    tree.image(["push", "--image=tree", &destination])
+        .exits(1)
+        .complains("image path:      tree\nerror: can't ask for credentials: no terminal\n");
+    assert!(!tree.storage().exists(), "nor is a directory gathered");
 
     let (name, password) = Registry::CREDENTIALS;
     env.set("CH_IMAGE_USERNAME", name);

@@ -45,6 +45,12 @@ pub struct Pushed {
     pub sent: u64,
 }
 
+/// Makes sure that `client` may speak to the registry, for whoever has work to do before [`push`].
+pub fn authenticate(client: &Client, destination: &RemoteReference) -> Result<(), PushError> {
+    let pusher = client.push_to(destination, &[]);
+    pusher.authenticate().map_err(PushError::Registry)
+}
+
 /// Pushes `record`. `client` sends; `reader` fetches what is here no more.
 pub fn push(
     storage: &Storage,
