@@ -169,16 +169,21 @@ pub fn kept_beside(
 /// The same of a directory image, which says it in `ch/owners`. Without our config beside it, that is any file; and what
 /// makes no sense says nothing.
 pub fn kept_in(directory: &Path) -> Vec<(PathBuf, Override)> {
-    let ours = directory.join("ch");
-    if !ours.join("config.json").exists() {
-        return Vec::new();
-    }
-    let text = file::read_regular(&ours.join(OWNERS_FILE), LARGEST_OWNERS).unwrap_or_default();
+    let text = owners_of(directory).unwrap_or_default();
     let owners = Owners::read(&text[..]).unwrap_or_default();
     let believed = |(path, owner): (&[u8], &Owner)| {
         Some((PathBuf::from(OsStr::from_bytes(path)), owner.believed?))
     };
     owners.iter().filter_map(believed).collect()
+}
+
+/// The text of it. No link is followed: the image's author may have made one to a file of the host.
+fn owners_of(directory: &Path) -> io::Result<Vec<u8>> {
+    let ours = Directory::open(directory)?.directory("ch")?;
+    match ours.try_attributes_of("config.json")? {
+        Some(_) => file::read_regular_at(&ours, OWNERS_FILE, LARGEST_OWNERS),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Mounts the directory `path` as [`mount_image`] does an image; `None` if it has all of `points`, so

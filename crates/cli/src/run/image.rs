@@ -3,12 +3,13 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use ch_container::{GROUP, InPlace, PASSWD, Users};
 use ch_emulation::Memory;
-use ch_linux::file::{OFlags, read_at_most, read_regular};
+use ch_linux::file::{OFlags, read_at_most, read_regular_at};
 use ch_linux::mount::{self, Depth};
 use ch_linux::tree::Directory;
 use ch_linux::{SyscallError, in_root};
@@ -78,11 +79,12 @@ impl Image {
         let bytes = match self {
             Self::Stored { record, .. } => record.config.clone(),
             Self::Directory(path) => {
-                match read_regular(&path.join("ch/config.json"), LARGEST_CONFIG) {
+                let root = Directory::open(path)?;
+                match own_config(&root) {
                     Ok(bytes) => bytes,
                     // Perhaps Charliecloud made it.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        return Ok(ch_transfer::described(&Directory::open(path)?)?);
+                    Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
+                        return Ok(ch_transfer::described(&root)?);
                     }
                     Err(error) => {
                         return Err(Failure::caused("can't read /ch/config.json", &error));
@@ -173,6 +175,11 @@ impl Image {
         };
         root.map_err(advised)
     }
+}
+
+/// What `ch/config.json` holds. No link is followed: the image's author may have made one to a file of the host.
+fn own_config(root: &Directory) -> io::Result<Vec<u8>> {
+    read_regular_at(root.directory("ch")?, "config.json", LARGEST_CONFIG)
 }
 
 /// A place for every mount of `spec`.

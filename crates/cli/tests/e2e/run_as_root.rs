@@ -71,6 +71,12 @@ fn owners_that_a_directory_keeps_beside_its_files_are_told() {
         "/l",
     ];
     env.ch_run(stat).success().prints("8:9\n");
+
+    // A link leads to what may be anything of the host's.
+    fs::rename(directory.join("ch"), env.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(env.path("elsewhere"), directory.join("ch")).unwrap();
+    fs::write(env.path("elsewhere/config.json"), "{").unwrap();
+    env.ch_run(stat).success().prints("0:0\n");
 }
 
 #[test]
