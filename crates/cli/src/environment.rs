@@ -114,6 +114,9 @@ pub(crate) const KUBERNETES_SERVICE_HOST: &str = "KUBERNETES_SERVICE_HOST";
 /// Set in containers of several programs; wording of a diagnosis only.
 pub(crate) const CONTAINER: &str = "container";
 
+/// Variables that hold passwords, which are none of other programs' business.
+const SECRET: [&str; 2] = [CH_IMAGE_PASSWORD, DOCKER_AUTH_CONFIG];
+
 /// Whether a variable says that this is a container already.
 pub(crate) fn says_container(environment: &Environment) -> bool {
     environment.is_set(KUBERNETES_SERVICE_HOST) || environment.is_set(CONTAINER)
@@ -214,6 +217,12 @@ impl Environment {
         self.variables
             .iter()
             .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// Everything but secrets, for other programs.
+    pub(crate) fn without_secrets(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.iter()
+            .filter(|(name, _)| SECRET.iter().all(|secret| name != secret))
     }
 }
 

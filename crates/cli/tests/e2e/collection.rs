@@ -1,6 +1,7 @@
 //! The build cache and what is freed of it: `build-cache`, `prune`, and who may work meanwhile.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use ch_test_support::TestEnv;
@@ -82,6 +83,29 @@ fn tree_shows_what_came_of_what() {
         let line = format!("\n  {row}");
         assert!(detailed.stdout.contains(&line), "{row}{detailed}");
     }
+}
+
+#[test]
+fn dot_is_told_no_passwords() {
+    let mut env = with_base();
+    env.write("programs/dot", "#!/bin/sh\nexport -p > told\n");
+    let program = env.path("programs/dot");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", env.path("programs").display());
+    env.set("PATH", &path);
+    env.set("CH_IMAGE_PASSWORD", "hidden");
+    env.set("DOCKER_AUTH_CONFIG", "{\"hidden\": 1}");
+    env.set("GDFONTPATH", "/fonts");
+    env.image(["build-cache", "--dot=graph"])
+        .success()
+        .complains("wrote: graph.pdf\n");
+    let told = fs::read_to_string(env.path("told")).unwrap();
+    assert!(told.contains("GDFONTPATH"), "{told}");
+    assert!(!told.contains("hidden"), "{told}");
+
+    std::os::unix::fs::symlink("/dev/full", env.path("full.gv")).unwrap();
+    let failed = env.image(["build-cache", "--dot=full"]).exits(1);
+    failed.complains("error: can't write: full.gv\ncaused by: No space left on device\n");
 }
 
 #[test]

@@ -13,8 +13,10 @@ use crate::failure::Failure;
 pub(super) fn write(graph: &Graph, path: &Path, context: &Context) -> Done {
     let source = with_suffix(path, "gv");
     let shown = source.display();
-    fs::write(&source, text(graph))
-        .map_err(|error| Failure::caused(format_args!("can't write: {shown}"), &error))?;
+    fs::write(&source, text(graph)).map_err(|error| {
+        let message = format_args!("can't write: {shown}");
+        Failure::caused(message, &error).of_another_directory()
+    })?;
     context.terminal.info(format_args!("wrote: {shown}"));
     let Some(dot) = context.environment.program("dot") else {
         context
@@ -33,6 +35,8 @@ pub(super) fn write(graph: &Graph, path: &Path, context: &Context) -> Done {
         .arg("-o")
         .arg(&target)
         .arg(&source)
+        .env_clear()
+        .envs(context.environment.without_secrets())
         .stdin(Stdio::null())
         .status()
         .map_err(|error| failed(format!("dot: {error}")))?;

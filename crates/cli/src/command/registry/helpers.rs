@@ -1,6 +1,5 @@
 //! Credential helpers: the programs themselves, as the environment has them.
 
-use std::ffi::OsStr;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +7,10 @@ use std::time::Duration;
 use ch_linux::program::Program;
 use ch_registry::{HelperAnswer, HelperCall, RunHelper};
 
-use crate::environment::{CH_IMAGE_PASSWORD, DOCKER_AUTH_CONFIG, Environment};
+use crate::environment::Environment;
 
 /// How long a helper may take; it may be asking a person.
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// Variables that hold secrets, which are none of the helpers' business.
-const SECRET: [&str; 2] = [CH_IMAGE_PASSWORD, DOCKER_AUTH_CONFIG];
 
 /// Runs helpers that are in `$PATH`, with this environment but its secrets.
 pub(super) fn in_environment(environment: &Environment) -> RunHelper {
@@ -27,12 +23,10 @@ fn run(call: &HelperCall<'_>, environment: &Environment) -> io::Result<HelperAns
         let text = format!("there is no {} in $PATH", call.program);
         io::Error::new(io::ErrorKind::NotFound, text)
     })?;
-    let is_secret = |name: &OsStr| SECRET.iter().any(|secret| name == *secret);
-    let variables = environment.iter().filter(|(name, _)| !is_secret(name));
     let answer = Program {
         path: &path,
         arguments: &[call.action],
-        environment: &variables.collect::<Vec<_>>(),
+        environment: &environment.without_secrets().collect::<Vec<_>>(),
         limit: LIMIT,
     }
     .run(call.input)?;
