@@ -239,14 +239,14 @@ fn inspected(
 ) -> Inspected {
     let identity = name.identity().to_string();
     let (tagged, _) = identity.split_once('@').unwrap_or((&identity, ""));
-    let repository = match tagged.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => repository,
-        _ => tagged,
+    let (repository, tags) = match tagged.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, vec![tagged.to_owned()]),
+        _ => (tagged, Vec::new()),
     };
     let layers = ch_image.layers.iter();
     Inspected {
         id,
-        repo_tags: vec![tagged.to_owned()],
+        repo_tags: tags,
         repo_digests: digest
             .map(|digest| format!("{repository}@{digest}"))
             .into_iter()

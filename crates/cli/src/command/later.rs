@@ -62,6 +62,7 @@ const OWN: &[(&str, &[(&str, Value)])] = &[
             ("repair", No),
         ],
     ),
+    ("doctor", &[("registry", Required)]),
     ("export", &[("ownership", Required), ("squash-all", No)]),
     ("import", &[("format", Required)]),
     ("push", &[("all-platforms", No), ("squash-all", No)]),

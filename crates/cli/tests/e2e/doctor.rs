@@ -41,6 +41,9 @@ fn a_machine_that_can_build_is_well_and_nothing_is_made() {
         assert!(["ok    ", "slow  "].contains(&&line[..6]), "{line}");
     }
     assert!(found.stdout.contains("(does not exist yet)"), "{found}");
+    env.image(["doctor", "--registry=x"])
+        .exits(1)
+        .complains("error: not yet supported: --registry\n");
     let document = env.image(["doctor", "--json"]).success().stdout;
     let start = "{\n  \"schema\": \"ch-image/doctor/1\",\n  \"checks\": [\n    {\n      \"id\": \"user-namespaces\",\n      \"status\": \"ok\",";
     assert!(document.starts_with(start), "{document}");
