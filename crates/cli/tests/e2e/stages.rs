@@ -129,6 +129,31 @@ fn lines_of_stages_that_run_at_once_stay_whole_and_say_whose_they_are() {
 }
 
 #[test]
+fn lines_stand_below_the_instruction_that_wrote_them() {
+    let env = with_base();
+    let stage = |name: &str| {
+        let steps = (0..8).map(|step| {
+            format!("RUN for i in 1 2 3 4 5; do echo {name}{step}; done >&2 # {name}{step}\n")
+        });
+        format!("FROM base AS {name}\n{}", steps.collect::<String>())
+    };
+    let (a, b) = (stage("a"), stage("b"));
+    let dockerfile = format!("{a}{b}FROM a\nCOPY --from=b /etc/passwd /x\n");
+    env.write("context/Dockerfile", dockerfile);
+    let built = env.image(["build", "--jobs=2", "context"]).success();
+    let (mut above, mut count) = ("", 0);
+    for line in built.stderr.lines() {
+        if let Some((_, step)) = line.split_once(" # ") {
+            above = step;
+        } else if line.len() == 2 {
+            assert_eq!(line, above, "{built}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, 2 * 8 * 5, "{built}");
+}
+
+#[test]
 fn failure_of_one_stage_is_the_only_error() {
     let env = with_base();
     let bind = shared(&env);

@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ch_builder::{Built, Event, Mark, Options, inferred_name};
+use ch_builder::{Built, Event, Options, inferred_name};
 use ch_container::Stop;
 use ch_dockerfile::ast::File;
 use ch_linux::reexec::Executable;
@@ -273,13 +273,10 @@ fn show(stage: Option<usize>, event: &Event, output: &RunOutput<'_>, terminal: &
     match event {
         Event::Warning(_) => terminal.warning(event),
         Event::Note(_) => terminal.verbose(event),
-        Event::Instruction { number, mark, text } => {
-            terminal.info(event);
-            if let Some(stage) = stage {
-                let is_executed = *mark == Mark::Executed;
-                output.begin(stage, *number, text, is_executed);
-            }
-        }
+        Event::Instruction { number, mark, text } => match stage {
+            Some(stage) => output.begin(stage, *number, *mark, text),
+            None => terminal.info(event),
+        },
         Event::Workaround(_) => {
             terminal.info(event);
             if let Some(stage) = stage {

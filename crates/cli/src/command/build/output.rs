@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ch_builder::Built;
+use ch_builder::{Built, Event, Mark};
 use ch_container::Stream;
 use ch_oci::Digest;
 
@@ -76,13 +76,21 @@ impl<'t> RunOutput<'t> {
         });
     }
 
-    /// An instruction begins; if it is executed, that is shown until [`finish`](Self::finish).
-    pub(super) fn begin(&self, stage: usize, number: usize, text: &str, is_executed: bool) {
+    /// An instruction begins, and its line is printed; if it is executed, that is shown until
+    /// [`finish`](Self::finish).
+    pub(super) fn begin(&self, stage: usize, number: usize, mark: Mark, text: &str) {
+        // Locked while the line is printed: no other stage's lines must come between it and ours.
         let mut speakers = self.speakers();
+        let text = text.to_owned();
+        self.terminal.info(Event::Instruction {
+            number,
+            mark,
+            text: text.clone(),
+        });
         speakers.latest = Some(stage);
         let speaker = speakers.by_stage.entry(stage).or_default();
-        speaker.instruction = (number, text.to_owned());
-        speaker.is_executed = is_executed;
+        speaker.instruction = (number, text);
+        speaker.is_executed = mark == Mark::Executed;
         speaker.show(self.terminal);
     }
 
