@@ -22,7 +22,8 @@ fn commands(page: &str) -> String {
 /// Executes a page with the registry that it speaks of; what was printed.
 fn execute(page: &str) -> String {
     let registry = Registry::start();
-    let env = using(&registry);
+    // The pages speak of what is so without any option.
+    let env = using(&registry).with_default_emulation();
     put_debian(&registry, &env);
     let script = format!("set -eu\n{}", commands(page));
     let own = env.root().join("bin");
